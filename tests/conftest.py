@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real photographs and label matrices beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"reference data not found at {SHARED.parent.name}/{SHARED.name}")
+    return SHARED

@@ -21,7 +21,7 @@ help:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]} (make PYTHON=python3.12 ...)")'
 	@echo "Making the environment in .venv (about 6 GB on Linux because torch brings CUDA; a few minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,timm,glove]' 2>&1 \
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,timm,glove,postgres]' 2>&1 \
 	    | tee .venv/install.log \
 	    | awk '/Collecting|Downloading|Building|Installing/ { printf "\r\033[K%.100s", $$0; fflush() } END { print "" }' \
 	    || { grep -E '^ERROR' .venv/install.log; echo "Installing failed; the whole log is .venv/install.log"; exit 1; }

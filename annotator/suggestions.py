@@ -1,0 +1,469 @@
+"""Stored evidence + the labels of this picture known now -> ranked suggestions with reasons.
+
+Numpy only. What a known label says of another category is a sum over this picture's known labels
+(IST, reference §11), so it follows every click without the model:
+
+    ist_i   = sum over j known now, j != i, of V[i, j] * (y_j - reference_j),   y_j in {0, 1}
+    logit_i = a_i * (picture_logit_i + w * ist_i) + b_i,   probability = sigmoid(logit)
+
+Contributions are in logits and relative to the typical picture: a source that says of this picture
+what it says of the average one contributes nothing. `start` plus all contributions is the logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.scores import FittedModel, ImageScores
+
+MAX_NAMES = 3  # categories named in one reason
+TELLING = 0.1  # logits; a smaller push is not worth a word
+SHARE_OF_LARGEST = 0.25  # a further reason or name must reach this share of the largest one
+
+FloatVector = NDArray[np.float32]
+
+
+class Named(Protocol):
+    """A category: id and name."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a category is suggested, in plain words.
+
+    Attributes:
+        source: ``ist``, ``cst`` or ``classifier``.
+        text: for the person, like "with dining table, bottle".
+        contribution: what it adds to the logit.
+        category_ids: the known labels that spoke (IST).
+        image_count: how many similar pictures with this label there are (CST).
+    """
+
+    source: str
+    text: str
+    contribution: float
+    category_ids: tuple[int, ...] = ()
+    image_count: int = 0
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One undecided category of one picture.
+
+    Attributes:
+        probability: that it is present, 0-1.
+        threshold: learned for this category; at or above it the model would say present.
+        source: kind of the source that pushes most, ``ist``, ``cst`` or ``classifier``;
+            ``prior`` for a category without a model.
+        reasons: largest first; empty for a category without a model.
+        contributions: source name -> logits relative to the typical picture.
+    """
+
+    category_id: int
+    name: str
+    probability: float
+    threshold: float
+    above: bool
+    source: str
+    reasons: tuple[Reason, ...]
+    contributions: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SourceEvidence:
+    """What one source of the stack says of one cell; contribution in logits."""
+
+    name: str
+    kind: str
+    weight: float
+    value: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Term:
+    """A known label of this picture that speaks for (> 0) or against (< 0); in logits."""
+
+    category_id: int
+    name: str
+    state: int
+    contribution: float
+
+
+@dataclass(frozen=True)
+class SimilarImage:
+    """A near picture whose label in this category is known."""
+
+    image_id: int
+    similarity: float
+    state: int
+
+
+@dataclass(frozen=True)
+class CellEvidence:
+    """All that speaks for and against one cell.
+
+    Attributes:
+        start: logit of the category on the typical picture; with all contributions it gives
+            the logit of `probability`.
+        terms: known labels of this picture, largest effect first.
+        neighbours: known present first, then known absent, each nearest first.
+        exemplars: image ids of typical pictures labelled with this category.
+        waiting: what the category waits for, None if it has a model.
+    """
+
+    category_id: int
+    name: str
+    probability: float
+    threshold: float
+    start: float
+    sources: tuple[SourceEvidence, ...]
+    terms: tuple[Term, ...]
+    neighbours: tuple[SimilarImage, ...]
+    exemplars: tuple[int, ...]
+    waiting: str | None
+
+
+@dataclass(frozen=True)
+class _Live:
+    """Evidence of one picture under the labels known now, in the column order of the fit.
+
+    Attributes:
+        labels: int8 [C].
+        logits: [C] final.
+        terms: [C, C] what label j adds to the logit of category i.
+        parts: source name -> [C] logits relative to the typical picture.
+    """
+
+    row: ImageScores
+    labels: NDArray[np.int8]
+    logits: FloatVector
+    terms: FloatVector
+    parts: Mapping[str, FloatVector]
+
+
+def rank(
+    row: ImageScores,
+    labels: NDArray[np.int8] | Sequence[int],
+    categories: Sequence[Named],
+    *,
+    prior: NDArray[np.floating[Any]] | None = None,
+    limit: int | None = None,
+) -> list[Suggestion]:
+    """Suggest the undecided categories of one picture, most probable first.
+
+    Args:
+        row: stored evidence; a picture that is not scored yet gets the prior.
+        labels: [C] -1, 0, 1 as known now, in the order of ``categories``.
+        categories: all of the project; those newer than the model get the prior.
+        prior: [C] share of present per category, in the order of ``categories``; without it
+            the one of the fit, and categories the model does not have are left out.
+        limit: at most this many.
+    """
+    states = np.asarray(labels, dtype=np.int8)
+    columns = _columns(row.model, categories)
+    live = _live(row, _to_fit_order(states, columns, row.model))
+    fallback = _fallback_prior(row.model, columns, prior)
+    names = {category.id: category.name for category in categories}
+
+    suggestions = []
+    for index in np.flatnonzero(states == 0).tolist():
+        category, column = categories[index], int(columns[index])
+        if _has_model(row, column):
+            suggestions.append(_suggest(live, category, column, names))
+        elif not np.isnan(fallback[index]):
+            threshold = _threshold(row.model, column)
+            suggestions.append(_from_prior(category, float(fallback[index]), threshold))
+    # Ties by id, so that a list never reorders by chance.
+    suggestions.sort(key=lambda s: (-s.probability, s.category_id))
+    return suggestions[:limit]
+
+
+def rank_by_prior(
+    prior: NDArray[np.floating[Any]],
+    labels: NDArray[np.int8] | Sequence[int],
+    categories: Sequence[Named],
+    *,
+    limit: int | None = None,
+) -> list[Suggestion]:
+    """Suggestions before the first model version: the commonest categories first.
+
+    Args:
+        prior: [C] share of present per category (`annotator.scores.smoothed_prior`).
+        labels: [C] as known now.
+        categories: in the same order.
+        limit: at most this many.
+    """
+    states = np.asarray(labels, dtype=np.int8)
+    undecided = np.flatnonzero(states == 0).tolist()
+    suggestions = [_from_prior(categories[i], float(prior[i]), 0.5) for i in undecided]
+    suggestions.sort(key=lambda s: (-s.probability, s.category_id))
+    return suggestions[:limit]
+
+
+def probabilities(
+    row: ImageScores, labels: NDArray[np.int8] | Sequence[int], categories: Sequence[Named]
+) -> FloatVector:
+    """[C] probability of present for every category given the other labels known now.
+
+    NaN where the model has nothing to say: not scored, newer than the model, or waiting.
+    """
+    columns = _columns(row.model, categories)
+    live = _live(row, _to_fit_order(np.asarray(labels, dtype=np.int8), columns, row.model))
+    known = np.where(row.model.has_model & row.scored, _sigmoid(live.logits), np.nan)
+    return np.append(known, np.nan).astype(np.float32)[columns]
+
+
+def explain(
+    row: ImageScores,
+    labels: NDArray[np.int8] | Sequence[int],
+    categories: Sequence[Named],
+    category_id: int,
+    neighbour_states: Mapping[int, int],
+    *,
+    prior: float | None = None,
+) -> CellEvidence:
+    """Everything the why panel shows of one cell, decided or not.
+
+    Args:
+        row: stored evidence of the picture.
+        labels: [C] as known now, in the order of ``categories``.
+        categories: all of the project.
+        category_id: the cell's category; must be among ``categories``.
+        neighbour_states: image id -> known state of ``row.neighbours`` in this category.
+        prior: share of present in this category, for a cell without a model.
+    """
+    model = row.model
+    columns = _columns(model, categories)
+    index = next(i for i, category in enumerate(categories) if category.id == category_id)
+    column = int(columns[index])
+    sources: tuple[SourceEvidence, ...] = ()
+    terms: tuple[Term, ...] = ()
+    waiting = None
+    if _has_model(row, column):
+        live = _live(row, _to_fit_order(np.asarray(labels, dtype=np.int8), columns, model))
+        start = float(model.calibration[0, column] * model.typical_logit[column])
+        start += float(model.calibration[1, column])
+        probability = float(_sigmoid(live.logits[column]))
+        sources, terms = _source_evidence(live, column), _terms(live, column, categories)
+    else:
+        probability = (
+            float(_fallback_prior(model, columns, None)[index]) if prior is None else prior
+        )
+        start = float(np.log(probability / (1 - probability)))
+        waiting = _waits_for(row, category_id, column)
+    return CellEvidence(
+        category_id=category_id,
+        name=categories[index].name,
+        probability=probability,
+        threshold=_threshold(model, column),
+        start=start,
+        sources=sources,
+        terms=terms,
+        neighbours=_similar(row, neighbour_states),
+        exemplars=_exemplars(row, column),
+        waiting=waiting,
+    )
+
+
+def plural(name: str) -> str:
+    """English plural of a plain lower-case name, for reasons like "6 labelled cups"."""
+    irregular = {"person": "people", "man": "men", "woman": "women", "child": "children"}
+    irregular |= {"mouse": "mice", "knife": "knives", "shelf": "shelves", "leaf": "leaves"}
+    unchanged = {"sheep", "fish", "aircraft", "skis", "scissors", "trousers", "glasses", "people"}
+    head, space, last = name.rpartition(" ")
+    if last in unchanged:
+        return name
+    if last in irregular:
+        return f"{head}{space}{irregular[last]}"
+    if last.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{name}es"
+    if last.endswith("y") and last[-2:-1] not in set("aeiou"):
+        return f"{name[:-1]}ies"
+    return f"{name}s"
+
+
+def _columns(model: FittedModel, categories: Sequence[Named]) -> NDArray[np.int64]:
+    """Column of each category in the scores, -1 where the model does not have it."""
+    place = {int(c): i for i, c in enumerate(model.category_ids)}
+    return np.array([place.get(category.id, -1) for category in categories], dtype=np.int64)
+
+
+def _to_fit_order(
+    states: NDArray[np.int8], columns: NDArray[np.int64], model: FittedModel
+) -> NDArray[np.int8]:
+    ordered = np.zeros(len(model.category_ids), dtype=np.int8)
+    ordered[columns[columns >= 0]] = states[columns >= 0]
+    return ordered
+
+
+def _has_model(row: ImageScores, column: int) -> bool:
+    return row.scored and column >= 0 and bool(row.model.has_model[column])
+
+
+def _threshold(model: FittedModel, column: int) -> float:
+    return float(model.threshold[column]) if column >= 0 and model.has_model[column] else 0.5
+
+
+def _fallback_prior(
+    model: FittedModel, columns: NDArray[np.int64], prior: NDArray[np.floating[Any]] | None
+) -> NDArray[np.float64]:
+    """[C] the given prior, else that of the fit, NaN for categories it does not have."""
+    if prior is not None:
+        return np.asarray(prior, dtype=np.float64)
+    return np.append(model.prior, np.nan).astype(np.float64)[columns]
+
+
+def _live(row: ImageScores, labels: NDArray[np.int8]) -> _Live:
+    model = row.model
+    scale, shift = model.calibration
+    # What each known label says beyond what the picture had already said of it.
+    residual = np.where(labels != 0, (labels > 0) - row.reference, 0.0)
+    terms = (model.ist_weight * scale)[:, None] * model.cooccurrence * residual
+    logits = scale * row.picture_logit + shift + terms.sum(axis=1)
+    weights = {source.name: source.weight for source in model.stack}
+    parts = {
+        name: scale * weights.get(name, 0.0) * (row.values[i] - model.typical_values[i])
+        for i, name in enumerate(model.sources)
+    }
+    for source in model.stack:
+        if source.kind == "ist":
+            parts[source.name] = terms.sum(axis=1)
+    return _Live(row, labels, logits.astype(np.float32), terms.astype(np.float32), parts)
+
+
+def _suggest(live: _Live, category: Named, column: int, names: Mapping[int, str]) -> Suggestion:
+    probability = float(_sigmoid(live.logits[column]))
+    threshold = _threshold(live.row.model, column)
+    reasons = _reasons(live, category, column, names)
+    return Suggestion(
+        category_id=category.id,
+        name=category.name,
+        probability=probability,
+        threshold=threshold,
+        above=probability >= threshold,
+        source=reasons[0].source,
+        reasons=reasons,
+        contributions={name: float(values[column]) for name, values in live.parts.items()},
+    )
+
+
+def _from_prior(category: Named, probability: float, threshold: float) -> Suggestion:
+    return Suggestion(
+        category_id=category.id,
+        name=category.name,
+        probability=probability,
+        threshold=threshold,
+        above=probability >= threshold,
+        source="prior",
+        reasons=(),
+        contributions={},
+    )
+
+
+def _reasons(
+    live: _Live, category: Named, column: int, names: Mapping[int, str]
+) -> tuple[Reason, ...]:
+    """The kinds of source that push this category up, largest first; at least the picture."""
+    push = {"classifier": 0.0, "ist": 0.0, "cst": 0.0}
+    for source in live.row.model.stack:
+        if source.kind in push and source.name in live.parts:
+            push[source.kind] += float(live.parts[source.name][column])
+    least = max(TELLING, SHARE_OF_LARGEST * max(push.values()))
+    strong = sorted((kind for kind in push if push[kind] >= least), key=lambda k: -push[k])
+    if strong in ([], ["classifier"]):
+        return (Reason("classifier", "from the picture alone", push["classifier"]),)
+    make = {
+        "ist": lambda: _ist_reason(live, column, push["ist"], names),
+        "cst": lambda: _cst_reason(live, category, column, push["cst"]),
+        "classifier": lambda: Reason("classifier", "from the picture", push["classifier"]),
+    }
+    return tuple(make[kind]() for kind in strong)
+
+
+def _ist_reason(live: _Live, column: int, contribution: float, names: Mapping[int, str]) -> Reason:
+    """Name the labels that speak for it: those present, or those absent if one of them is loudest.
+
+    Example: "with dining table, bottle"; "no car here".
+    """
+    terms = live.terms[column]
+    loudest = int(terms.argmax())
+    speaking = np.flatnonzero(
+        (live.labels == live.labels[loudest]) & (terms >= SHARE_OF_LARGEST * terms[loudest])
+    )
+    speaking = speaking[np.argsort(-terms[speaking], kind="stable")][:MAX_NAMES]
+    ids = tuple(int(i) for i in live.row.model.category_ids[speaking])
+    listed = ", ".join(names[i] for i in ids)
+    text = f"with {listed}" if live.labels[loudest] > 0 else f"no {listed} here"
+    return Reason("ist", text, contribution, category_ids=ids)
+
+
+def _cst_reason(live: _Live, category: Named, column: int, contribution: float) -> Reason:
+    """Count the labelled examples among the nearest pictures: "looks like 6 labelled cups"."""
+    count = int(live.row.neighbour_present[column])
+    noun = category.name if count == 1 else plural(category.name)
+    text = f"looks like {count} labelled {noun}" if count else "similar pictures suggest it"
+    return Reason("cst", text, contribution, image_count=count)
+
+
+def _source_evidence(live: _Live, column: int) -> tuple[SourceEvidence, ...]:
+    """Kept sources, largest effect first; the value of a live source is its sum of V * residual."""
+    model = live.row.model
+    stored = {name: float(live.row.values[i, column]) for i, name in enumerate(model.sources)}
+    result = []
+    for source in model.stack:
+        if source.kept and source.name in live.parts:
+            part = float(live.parts[source.name][column])
+            scale = source.weight * float(model.calibration[0, column])
+            value = stored.get(source.name, part / scale if scale else 0.0)
+            result.append(SourceEvidence(source.name, source.kind, source.weight, value, part))
+    return tuple(sorted(result, key=lambda s: -abs(s.contribution)))
+
+
+def _terms(live: _Live, column: int, categories: Sequence[Named]) -> tuple[Term, ...]:
+    names = {category.id: category.name for category in categories}
+    terms = live.terms[column]
+    order = sorted(np.flatnonzero(terms), key=lambda j: -abs(float(terms[j])))
+    ids = live.row.model.category_ids
+    return tuple(
+        Term(int(ids[j]), names[int(ids[j])], int(live.labels[j]), float(terms[j])) for j in order
+    )
+
+
+def _similar(row: ImageScores, states: Mapping[int, int]) -> tuple[SimilarImage, ...]:
+    known = [
+        SimilarImage(int(image), float(similarity), states[int(image)])
+        for image, similarity in zip(row.neighbours, row.neighbour_similarity, strict=True)
+        if states.get(int(image), 0) != 0
+    ]
+    return tuple(sorted(known, key=lambda n: (-n.state, -n.similarity)))
+
+
+def _exemplars(row: ImageScores, column: int) -> tuple[int, ...]:
+    """Typical pictures of the category; the picture itself is no evidence for itself."""
+    if column < 0:
+        return ()
+    return tuple(int(i) for i in row.model.exemplars[column] if i >= 0 and i != row.image_id)
+
+
+def _waits_for(row: ImageScores, category_id: int, column: int) -> str:
+    if column < 0:
+        return "the model was trained before this category was added"
+    if category_id in row.model.waiting:
+        return row.model.waiting[category_id]
+    return "the model has not seen this picture yet"
+
+
+def _sigmoid(logits: FloatVector) -> FloatVector:
+    """Stable for any size of logit."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits))), dtype=np.float32)

@@ -1,0 +1,213 @@
+"""Automatic decisions under a contract: thresholds that hold with stated confidence.
+
+A batch of unknown cells may be decided without asking only when blind answers on cells drawn at
+random say that it is safe (reference §12). The largest prefix of the ranking whose audited error
+meets the target overshoots, because it is the luckiest of many. Here the candidate sets are nested
+and fixed before the answers are seen, and they are tested in that order, each at the full level,
+until the first failure (fixed-sequence testing): the chance that the set which is taken breaks the
+promise is at most ``1 - confidence``.
+
+The pool is finite and audited without replacement, so the bounds are exact hypergeometric ones; for
+a large pool they are the Clopper-Pearson bounds (`clopper_pearson`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import beta, hypergeom
+
+Floats = npt.NDArray[np.floating]
+Kind = Literal["accept", "reject"]
+
+
+def clopper_pearson(errors: int, answers: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact two-sided interval of a rate from ``errors`` in ``answers`` draws.
+
+    Zero errors in n answers give an upper end near ``3.7 / n`` at 95 % (one-sided: ``3 / n``).
+
+    Raises:
+        ValueError: if the counts are not ``0 <= errors <= answers`` or confidence is not in (0, 1).
+    """
+    _check_counts(errors, answers)
+    _check_share("confidence", confidence)
+    tail = (1 - confidence) / 2
+    low = 0.0 if errors == 0 else float(beta.ppf(tail, errors, answers - errors + 1))
+    high = 1.0 if errors == answers else float(beta.ppf(1 - tail, errors + 1, answers - errors))
+    return low, high
+
+
+def most_errors(errors: int, answers: int, cells: int, confidence: float) -> int:
+    """Return the largest number of errors among ``cells`` that the audit cannot rule out.
+
+    Args:
+        errors: wrong cells among the audited ones.
+        answers: audited cells, drawn at random without replacement from ``cells``.
+        cells: size of the set, audited cells included.
+        confidence: one-sided, in (0, 1).
+
+    Returns:
+        The largest ``k`` with ``P(at most errors | k wrong of cells) > 1 - confidence``, which
+        counts the errors already found.
+    """
+    _check_counts(errors, answers)
+    _check_share("confidence", confidence)
+    if answers > cells:
+        raise ValueError(f"answers must be at most cells, got {answers} of {cells}")
+    low, high = errors, cells - (answers - errors)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if hypergeom.cdf(errors, cells, middle, answers) > 1 - confidence:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def fewest_errors(errors: int, answers: int, cells: int, confidence: float) -> int:
+    """Return the smallest number of errors among ``cells`` that the audit cannot rule out."""
+    return cells - most_errors(answers - errors, answers, cells, confidence)
+
+
+def answers_needed(target: float, confidence: float = 0.95) -> int:
+    """Return how many faultless blind answers prove an error rate below ``target``.
+
+    The plan of the audit stream: ``1 - (1 - target) ** n >= confidence`` (reference §12: about
+    ``3 / target`` at 95 %).
+    """
+    _check_share("target", target)
+    _check_share("confidence", confidence)
+    return int(np.ceil(np.log1p(-confidence) / np.log1p(-target)))
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A threshold with the promise that it carries.
+
+    Attributes:
+        kind: ``accept`` decides cells at or above the threshold present, ``reject`` cells at or
+            below it absent.
+        target: largest share that may be wrong: of the decided cells (accept), or of all present
+            cells of the pool (reject).
+        confidence: of the promise, one-sided.
+        threshold: calibrated probability, or None where no set could be proved.
+        cells: unaudited cells that the contract decides.
+        bound: upper bound of the share that is wrong among them (accept) or missed (reject).
+        audited: blind answers inside the decided set.
+        errors: wrong ones among those.
+    """
+
+    kind: Kind
+    target: float
+    confidence: float
+    threshold: float | None
+    cells: int
+    bound: float
+    audited: int
+    errors: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether any cell may be decided under it."""
+        return self.threshold is not None
+
+
+def fit_contract(
+    kind: Kind,
+    probability: Floats,
+    audited: npt.NDArray[np.bool_],
+    present: npt.NDArray[np.bool_],
+    *,
+    target: float,
+    confidence: float = 0.95,
+    known_present: int = 0,
+    steps: int = 20,
+) -> Contract:
+    """Find the widest set of cells that may be decided, by fixed-sequence testing.
+
+    Args:
+        kind: what to promise, see `Contract`.
+        probability: calibrated probability per cell of the pool [cells], fixed before the audit.
+        audited: which cells were drawn at random from the whole pool and answered blind [cells].
+            Answers given because a cell looked uncertain are not a random draw and may not be
+            marked here.
+        present: the answers [cells]; read only where ``audited``.
+        target: in (0, 1), see `Contract.target`.
+        confidence: one-sided, in (0, 1).
+        known_present: present cells outside the pool that count towards the total of ``reject``.
+        steps: number of nested candidate sets, fixed in advance by the number of audited cells
+            that each holds.
+
+    Raises:
+        ValueError: if shapes differ or a value is out of range.
+    """
+    _check_share("target", target)
+    _check_share("confidence", confidence)
+    if not probability.shape == audited.shape == present.shape or probability.ndim != 1:
+        raise ValueError(
+            "probability, audited and present must be [cells] alike, got "
+            f"{probability.shape}, {audited.shape}, {present.shape}"
+        )
+    score = probability if kind == "accept" else -probability
+    wrong = ~present if kind == "accept" else present
+    order = np.argsort(-score, kind="stable")
+    score, drawn = score[order], audited[order]
+    wrong_drawn = np.where(drawn, wrong[order], False)
+    total = _fewest_present(kind, audited, present, known_present, confidence)
+    # The reject promise spends half of the allowed failures on the number of present cells.
+    level = confidence if kind == "accept" else (1 + confidence) / 2
+    best = Contract(kind, target, confidence, None, 0, 1.0, 0, 0)
+    whole = total if kind == "reject" else 0
+    for end in _nested_sets(score, drawn, steps):
+        answers, errors, size = int(drawn[:end].sum()), int(wrong_drawn[:end].sum()), int(end)
+        decided = size - answers
+        allowed = target * max(whole or decided, 1)
+        if most_errors(0, answers, size, level) > allowed:
+            continue  # too few answers to prove anything; known before the answers are
+        left = most_errors(errors, answers, size, level) - errors
+        if left > allowed:
+            break
+        bound = left / max(whole or decided, 1)
+        edge = float(score[end - 1]) if kind == "accept" else float(-score[end - 1])
+        best = Contract(kind, target, confidence, edge, decided, bound, answers, errors)
+    return best
+
+
+def _nested_sets(score: Floats, drawn: npt.NDArray[np.bool_], steps: int) -> list[int]:
+    """Ends of growing prefixes with equal steps of audited cells; ties stay together."""
+    positions = np.flatnonzero(drawn)
+    if len(positions) == 0:
+        return []
+    counts = np.linspace(1, len(positions), steps).astype(int)
+    ends = [*(positions[counts - 1] + 1), len(score)]
+    # A threshold cannot separate equal scores, so each set is widened to the end of its tie.
+    widened = np.searchsorted(-score, [-score[end - 1] for end in ends], side="right")
+    return [int(end) for end in np.unique(widened)]
+
+
+def _fewest_present(
+    kind: Kind,
+    audited: npt.NDArray[np.bool_],
+    present: npt.NDArray[np.bool_],
+    known_present: int,
+    confidence: float,
+) -> int:
+    if kind == "accept":
+        return 0
+    answers = int(audited.sum())
+    found = int((present & audited).sum())
+    level = (1 + confidence) / 2
+    return known_present + fewest_errors(found, answers, len(audited), level)
+
+
+def _check_counts(errors: int, answers: int) -> None:
+    if not 0 <= errors <= answers:
+        raise ValueError(f"errors must be between 0 and answers, got {errors} of {answers}")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be in (0, 1), got {value} (use 0.98 for 98 %)")

@@ -171,22 +171,23 @@ def rank(
         limit: at most this many.
     """
     states = np.asarray(labels, dtype=np.int8)
-    columns = _columns(row.model, categories)
-    live = _live(row, _to_fit_order(states, columns, row.model))
-    fallback = _fallback_prior(row.model, columns, prior)
+    model = row.model
+    columns = _columns(model, categories)
+    live = _live(row, _to_fit_order(states, columns, model))
+    modelled = np.append(model.has_model & row.scored, False)[columns]
+    fitted = np.append(_sigmoid(live.logits), np.nan)[columns]
+    probability = np.where(modelled, fitted, _fallback_prior(model, columns, prior))
     names = {category.id: category.name for category in categories}
 
     suggestions = []
-    for index in np.flatnonzero(states == 0).tolist():
+    for index in _most_probable(probability, states, categories)[:limit]:
         category, column = categories[index], int(columns[index])
-        if _has_model(row, column):
+        if modelled[index]:
             suggestions.append(_suggest(live, category, column, names))
-        elif not np.isnan(fallback[index]):
-            threshold = _threshold(row.model, column)
-            suggestions.append(_from_prior(category, float(fallback[index]), threshold))
-    # Ties by id, so that a list never reorders by chance.
-    suggestions.sort(key=lambda s: (-s.probability, s.category_id))
-    return suggestions[:limit]
+        else:
+            threshold = _threshold(model, column)
+            suggestions.append(_from_prior(category, float(probability[index]), threshold))
+    return suggestions
 
 
 def rank_by_prior(
@@ -204,11 +205,8 @@ def rank_by_prior(
         categories: in the same order.
         limit: at most this many.
     """
-    states = np.asarray(labels, dtype=np.int8)
-    undecided = np.flatnonzero(states == 0).tolist()
-    suggestions = [_from_prior(categories[i], float(prior[i]), 0.5) for i in undecided]
-    suggestions.sort(key=lambda s: (-s.probability, s.category_id))
-    return suggestions[:limit]
+    order = _most_probable(prior, np.asarray(labels, dtype=np.int8), categories)[:limit]
+    return [_from_prior(categories[i], float(prior[i]), 0.5) for i in order]
 
 
 def probabilities(
@@ -297,6 +295,14 @@ def _columns(model: FittedModel, categories: Sequence[Named]) -> NDArray[np.int6
     """Column of each category in the scores, -1 where the model does not have it."""
     place = {int(c): i for i, c in enumerate(model.category_ids)}
     return np.array([place.get(category.id, -1) for category in categories], dtype=np.int64)
+
+
+def _most_probable(
+    probability: NDArray[np.floating[Any]], states: NDArray[np.int8], categories: Sequence[Named]
+) -> list[int]:
+    """Undecided categories that have a probability; ties by id, so that chance moves nothing."""
+    open_cells = np.flatnonzero((states == 0) & ~np.isnan(probability)).tolist()
+    return sorted(open_cells, key=lambda i: (-float(probability[i]), categories[i].id))
 
 
 def _to_fit_order(

@@ -1,0 +1,318 @@
+"""Puts objects into a place: where each stands, how large it is, what hides what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from types import MappingProxyType
+
+from annotator.scenery import objects
+from annotator.scenery.backdrops import Shelf, Stage
+from annotator.scenery.look import Look
+from annotator.scenery.objects import DRAWINGS, Draw
+
+# Metres wide and high, to keep things from standing inside each other.
+SIZES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "person": (0.6, 1.75), "dog": (0.9, 0.7), "cat": (0.5, 0.4), "bird": (0.5, 0.4), "cow": (2.3, 1.5),
+        "sheep": (1.2, 0.95), "car": (4.0, 1.5), "bicycle": (1.8, 1.1), "tractor": (3.4, 2.6),
+        "boat": (5.0, 3.0), "traffic light": (0.6, 3.2), "bench": (1.8, 0.95), "umbrella": (1.5, 2.2),
+        "chair": (0.6, 0.95), "dining table": (1.6, 1.0), "sofa": (2.0, 0.9), "potted plant": (0.6, 0.9),
+        "lamp": (0.5, 1.55), "clock": (0.34, 0.34), "book": (0.34, 0.2), "laptop": (0.42, 0.28),
+        "cup": (0.14, 0.11), "bottle": (0.09, 0.3), "bowl": (0.24, 0.11),
+    }
+)  # fmt: skip
+# Small things are drawn larger than life, as illustrators do; in close-ups they are life-size.
+EXAGGERATION: Mapping[str, float] = MappingProxyType(
+    {"cup": 2.0, "bottle": 1.45, "bowl": 1.7, "book": 1.45, "laptop": 1.5, "clock": 1.5, "bird": 1.9,
+     "cat": 1.5, "dog": 1.25, "potted plant": 1.15, "sheep": 1.15}
+)  # fmt: skip
+# Furniture first: tables carry what comes later.
+ORDER = (
+    "dining table", "sofa", "bench", "tractor", "car", "boat", "cow", "sheep", "traffic light", "bicycle",
+    "chair", "person", "umbrella", "dog", "lamp", "potted plant", "cat", "bird", "clock", "laptop", "bowl",
+    "bottle", "book", "cup",
+)  # fmt: skip
+SMALL = frozenset({"cup", "bottle", "bowl", "book", "laptop"})
+
+
+@dataclass
+class Placed:
+    """One object or piece of clutter of a picture, in frame coordinates.
+
+    Attributes:
+        name: category, empty for clutter.
+        draw: how it looks; the same `seed` always gives the same drawing.
+        box: rough extent (left, top, right, bottom).
+        depth: what has more is painted later.
+        carries: something may rest on it, so it must stay.
+    """
+
+    name: str
+    draw: Draw
+    x: float
+    y: float
+    scale: float
+    depth: float
+    box: tuple[float, float, float, float]
+    seed: int
+    flip: bool = False
+    tilt: float = 0.0
+    carries: bool = False
+
+
+class Composer:
+    """Finds room for things on one stage; every choice comes from ``rng``."""
+
+    def __init__(self, stage: Stage, rng: Random, look: Look, aspect: float) -> None:
+        self.stage, self.rng, self.look, self.aspect = stage, rng, look, aspect
+        self.placed: list[Placed] = []
+        self._crowding = rng.uniform(0.2, 1.0)  # how much overlap is avoided in this picture
+
+    def compose(self, counts: Mapping[str, int]) -> list[Placed]:
+        """Place everything and return it, the furthest first."""
+        for name in ORDER:
+            for number in range(counts.get(name, 0)):
+                self._object(name, number)
+        self._clutter()
+        return sorted(self.placed, key=lambda thing: thing.depth)
+
+    def _object(self, name: str, number: int) -> None:
+        """Place one object of a category wherever such a thing belongs."""
+        stage, rng = self.stage, self.rng
+        size = 1.0 if stage.close else EXAGGERATION.get(name, 1.0)
+        size *= rng.uniform(0.85, 1.2)
+        draw = DRAWINGS[name]
+        if name == "boat":
+            if stage.water:
+                self._stand(name, draw, stage.water, size)
+        elif name == "clock" and stage.wall:
+            self._hang(name, draw, size)
+        elif name == "bird" and stage.sky and rng.random() < 0.5:
+            self._fly(name, objects.flying_bird, size)
+        elif name == "umbrella":
+            self._umbrella(size)
+        elif name == "dining table":
+            self._table(size)
+        elif name in SMALL or stage.close:
+            tall = {"lamp": 0.42, "potted plant": 0.34}.get(name)
+            self._rest(
+                name, _sized(name, tall) if tall else draw, size if tall is None else 1.0, tall
+            )
+        elif name == "lamp" and rng.random() < 0.4 and stage.shelves:
+            self._rest(name, _sized(name, 0.55), 1.2, 0.55)
+        elif name == "potted plant" and rng.random() < 0.55 and stage.shelves:
+            self._rest(name, _sized(name, 0.42), 1.2, 0.42)
+        elif name == "cat" and self._seat() and rng.random() < 0.6:
+            self._on_seat(name, draw, size)
+        elif name == "clock":
+            self._rest(name, draw, size, None)
+        else:
+            self._stand(name, draw, stage.ground, size, near=name == "chair" and number < 3)
+
+    def _add(
+        self, name: str, draw: Draw, x: float, y: float, scale: float, depth: float,
+        wide: float, high: float, tilt: float = 0.0,
+    ) -> Placed:  # fmt: skip
+        thing = Placed(
+            name, draw, x, y, scale, depth,
+            (x - wide * scale / 2, y - high * scale, x + wide * scale / 2, y),
+            self.rng.getrandbits(32), self.rng.random() < 0.5, tilt,
+        )  # fmt: skip
+        self.placed.append(thing)
+        return thing
+
+    def _room(self, box: tuple[float, float, float, float]) -> float:
+        """Return how much of ``box`` is already taken, as a share of the smaller of each pair."""
+        taken = 0.0
+        for thing in self.placed:
+            wide = min(box[2], thing.box[2]) - max(box[0], thing.box[0])
+            high = min(box[3], thing.box[3]) - max(box[1], thing.box[1])
+            if wide > 0 and high > 0:
+                own = (box[2] - box[0]) * (box[3] - box[1])
+                other = (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1])
+                taken += wide * high / (min(own, other) + 1e-6)
+        return taken
+
+    def _best(
+        self, spots: list[tuple[float, float, float]], wide: float, high: float
+    ) -> tuple[float, float, float]:
+        """Return the spot (x, y, scale) with the most room; crowded pictures look less hard."""
+
+        def cost(spot: tuple[float, float, float]) -> float:
+            x, y, s = spot
+            return (
+                self._room((x - wide * s / 2, y - high * s, x + wide * s / 2, y)) * self._crowding
+            )
+
+        return min(spots, key=cost)
+
+    def _stand(
+        self, name: str, draw: Draw, ground: tuple[float, float], size: float, near: bool = False
+    ) -> Placed:
+        """Put something on the ground or the water; `near` a table if there is one."""
+        rng = self.rng
+        wide, high = SIZES.get(name, (1.0, 1.0))
+        wide, high = wide * size, high * size
+        tables = [thing for thing in self.placed if thing.name == "dining table"]
+        spots = []
+        for _ in range(5):
+            # more room in front than far away, but the far away is where most things are
+            y = ground[0] + (ground[1] - ground[0]) * rng.random() ** 1.35
+            s = self.stage.scale(y)
+            if s * high > 0.95:  # too close to the camera to be seen whole
+                y = ground[0] + (y - ground[0]) * 0.4
+                s = self.stage.scale(y)
+            margin = 0.1 * wide * s
+            x = rng.uniform(margin, self.aspect - margin)
+            if near and tables:
+                table = rng.choice(tables)
+                half = (table.box[2] - table.box[0]) / 2
+                x = table.x + rng.choice((-1, 1)) * half * rng.uniform(0.5, 1.35)
+                y = table.y + rng.uniform(-0.07, 0.05)
+                s = self.stage.scale(y)
+            spots.append((x, y, s))
+        x, y, s = self._best(spots, wide, high)
+        return self._add(name, draw, x, y, s * size, y, wide / size, high / size)
+
+    def _hang(self, name: str, draw: Draw, size: float) -> None:
+        """Put something flat on the wall."""
+        if self.stage.wall is None:
+            return
+        (x0, y0, x1, y1), scale = self.stage.wall
+        wide, high = SIZES.get(name, (0.6, 0.5))
+        s = scale * size
+        spots = [
+            (self.rng.uniform(x0, x1), self.rng.uniform(y0, max(y1, y0 + 0.02)) + high * s / 2, s)
+            for _ in range(5)
+        ]
+        x, y, _ = self._best(spots, wide, high)
+        thing = self._add(name, draw, x, y - high * s / 2, s, -1.0, wide, high)
+        thing.flip = False
+        thing.box = (x - wide * s / 2, y - high * s, x + wide * s / 2, y)
+
+    def _fly(self, name: str, draw: Draw, size: float) -> None:
+        """Put something into the sky."""
+        if self.stage.sky is None:
+            return
+        y0, y1 = self.stage.sky
+        s = self.rng.uniform(0.05, 0.15)
+        x, y = self.rng.uniform(0.06, self.aspect - 0.06), self.rng.uniform(y0, y1)
+        thing = self._add(name, draw, x, y, s, 0.1, 1.2, 0.4, self.rng.uniform(-0.35, 0.35))
+        thing.box = (x - 0.6 * s, y - 0.25 * s, x + 0.6 * s, y + 0.25 * s)
+
+    def _umbrella(self, size: float) -> None:
+        """An umbrella over someone's head, a sunshade over a table, or one on its stand."""
+        rng = self.rng
+        people = [thing for thing in self.placed if thing.name == "person"]
+        held = [thing for thing in self.placed if thing.name == "umbrella"]
+        if people and len(held) < len(people) and rng.random() < 0.75:
+            owner = people[len(held)]
+            height = rng.uniform(1.25, 1.45)
+            thing = self._add(
+                "umbrella", partial(objects.umbrella, height=height),
+                owner.x + 0.28 * owner.scale * rng.choice((-1, 1)), owner.y - 0.95 * owner.scale, owner.scale,
+                owner.depth + 1e-4, 1.2, 1.4, rng.uniform(-0.25, 0.25),
+            )  # fmt: skip
+            thing.tilt *= 1
+            return
+        self._stand("umbrella", objects.parasol, self.stage.ground, size)
+
+    def _table(self, size: float) -> None:
+        """A table, which carries small things."""
+        rng, stage = self.rng, self.stage
+        width, depth = rng.uniform(1.1, 2.1), rng.uniform(0.14, 0.3)
+        draw = partial(objects.dining_table, width=width, depth=depth)
+        spots = []
+        for _ in range(5):
+            y = rng.uniform(stage.ground[0] + 0.05, min(stage.ground[1], 1.12))
+            s = stage.scale(y)
+            spots.append((rng.uniform(0.15, self.aspect - 0.15), y, s))
+        x, y, s = self._best(spots, width, 1.0)
+        s *= min(size, 1.05)
+        table = self._add("dining table", draw, x, y, s, y, width, 0.74 + depth)
+        table.carries = True
+        half, top = width * s / 2 * 0.78, y - 0.74 * s
+        stage.shelves.append(
+            Shelf(x - half, x + half, top - depth * s * 0.8, top - depth * s * 0.2, s, y)
+        )
+
+    def _rest(self, name: str, draw: Draw, size: float, tall: float | None) -> None:
+        """Put something small on a table, a shelf, a counter; on the ground if there is none."""
+        rng = self.rng
+        wide, high = SIZES.get(name, (0.25, 0.2))
+        if tall is not None:
+            wide, high = tall * 0.6, tall
+        shelves = [
+            s
+            for s in self.stage.shelves
+            if s.x1 > s.x0 and s.x1 > 0.05 and s.x0 < self.aspect - 0.05
+        ]
+        if not shelves:
+            self._stand(name, draw, self.stage.ground, size)
+            return
+        spots: list[tuple[float, float, float]] = []
+        chosen: dict[tuple[float, float, float], Shelf] = {}
+        for _ in range(6):
+            shelf = rng.choice(shelves)
+            y = rng.uniform(shelf.back, shelf.front)
+            s = shelf.scale * size
+            if self.stage.close:  # nearer is larger
+                s *= 0.75 + 0.5 * (y - shelf.back) / (shelf.front - shelf.back)
+            spot = (rng.uniform(max(shelf.x0, 0.0), min(shelf.x1, self.aspect)), y, s)
+            spots.append(spot)
+            chosen[spot] = shelf
+        x, y, s = self._best(spots, wide, high)
+        shelf = chosen[x, y, s]
+        lift = 0.17 * s if name == "clock" else 0.0
+        self._add(
+            name, draw, x, y - lift, s, shelf.depth + 1e-3 + (y - shelf.back) * 1e-2, wide, high
+        )
+
+    def _seat(self) -> list[Placed]:
+        return [thing for thing in self.placed if thing.name in ("sofa", "bench")]
+
+    def _on_seat(self, name: str, draw: Draw, size: float) -> None:
+        """Put an animal on a sofa or a bench."""
+        seat = self.rng.choice(self._seat())
+        wide, high = SIZES[name]
+        x = seat.x + self.rng.uniform(-0.6, 0.6) * seat.scale
+        y = seat.y - 0.45 * seat.scale
+        self._add(name, draw, x, y, seat.scale * size, seat.depth + 1e-4, wide, high)
+        seat.carries = True
+
+    def _clutter(self) -> None:
+        """Add things that are in no category."""
+        stage, rng = self.stage, self.rng
+        if stage.things:
+            for _ in range(rng.randint(0, 4)):
+                self._stand("", rng.choice(stage.things), stage.ground, rng.uniform(0.85, 1.15))
+        if stage.small and stage.shelves:
+            for _ in range(rng.randint(0, 4)):
+                self._rest("", rng.choice(stage.small), 1.0 if stage.close else 1.5, None)
+        if stage.flat and stage.wall:
+            for _ in range(rng.randint(0, 2)):
+                self._hang("", rng.choice(stage.flat), 1.0)
+
+
+def _sized(name: str, height: float) -> Draw:
+    """Return the drawing of a lamp or a plant of this height."""
+    sized: Mapping[str, Callable[..., None]] = {
+        "lamp": objects.lamp, "potted plant": objects.potted_plant
+    }  # fmt: skip
+    return partial(sized[name], height=height)
+
+
+def camera(rng: Random, aspect: float) -> tuple[float, float, float, float, float, float]:
+    """Return a slight zoom, shift and roll of the whole picture (frame to frame)."""
+    zoom = rng.choice((1.02, rng.uniform(1.02, 1.35)))
+    roll = rng.gauss(0, 0.012)
+    zoom += abs(roll) * 1.4
+    cos, sin = zoom * math.cos(roll), zoom * math.sin(roll)
+    free = (zoom - 1 - abs(roll) * 1.4) / 2
+    cx, cy = aspect / 2, 0.5
+    dx, dy = rng.uniform(-free, free) * aspect, rng.uniform(-free, free)
+    return (cos, -sin, cx - cos * cx + sin * cy + dx, sin, cos, cy - sin * cx - cos * cy + dy)

@@ -22,11 +22,12 @@ import numpy.typing as npt
 from PIL import Image, ImageChops
 
 from annotator.errors import InvalidInput
-from annotator.scenery.backdrops import PLACES, WEATHERS, Stage, Weather
+from annotator.scenery.backdrops import PLACES
 from annotator.scenery.composition import Composer, Placed, camera
 from annotator.scenery.habits import CATEGORIES, draw_counts
 from annotator.scenery.look import PALETTES, WOODS, Look
 from annotator.scenery.pen import Affine, Canvas, Colour, Footprints, Pen, gradient, mix, tone
+from annotator.scenery.stage import WEATHERS, Stage, Weather
 
 __all__ = [
     "CATEGORIES",

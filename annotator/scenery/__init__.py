@@ -1,0 +1,1 @@
+"""Pens, objects and places that `annotator.scenes` draws the demo's pictures with."""

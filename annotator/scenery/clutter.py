@@ -5,9 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from annotator.scenery.look import Look, hsv, jitter
-from annotator.scenery.pen import Colour, Pen, mix, tone
-
-DARK: Colour = (44, 42, 54)
+from annotator.scenery.pen import DARK, Colour, Pen, mix, tone
 
 
 def leafage(rng: Random) -> Colour:

@@ -9,10 +9,11 @@ from functools import partial
 from random import Random
 from types import MappingProxyType
 
-from annotator.scenery import objects
-from annotator.scenery.backdrops import Shelf, Stage
+from annotator.scenery import creatures, furniture
 from annotator.scenery.look import Look
 from annotator.scenery.objects import DRAWINGS, Draw
+from annotator.scenery.pen import Affine, Box
+from annotator.scenery.stage import Shelf, Stage
 
 # Metres wide and high, to keep things from standing inside each other.
 SIZES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -57,7 +58,7 @@ class Placed:
     y: float
     scale: float
     depth: float
-    box: tuple[float, float, float, float]
+    box: Box
     seed: int
     flip: bool = False
     tilt: float = 0.0
@@ -70,6 +71,7 @@ class Composer:
     def __init__(self, stage: Stage, rng: Random, look: Look, aspect: float) -> None:
         self.stage, self.rng, self.look, self.aspect = stage, rng, look, aspect
         self.placed: list[Placed] = []
+        self._taken: list[Box] = list(stage.blocked)
         self._crowding = rng.uniform(0.2, 1.0)  # how much overlap is avoided in this picture
 
     def compose(self, counts: Mapping[str, int]) -> list[Placed]:
@@ -92,7 +94,7 @@ class Composer:
         elif name == "clock" and stage.wall:
             self._hang(name, draw, size)
         elif name == "bird" and stage.sky and rng.random() < 0.5:
-            self._fly(name, objects.flying_bird, size)
+            self._fly(name, creatures.flying_bird, size)
         elif name == "umbrella":
             self._umbrella(size)
         elif name == "dining table":
@@ -115,26 +117,26 @@ class Composer:
 
     def _add(
         self, name: str, draw: Draw, x: float, y: float, scale: float, depth: float,
-        wide: float, high: float, tilt: float = 0.0,
+        wide: float, high: float, tilt: float = 0.0, box: Box | None = None,
     ) -> Placed:  # fmt: skip
+        box = box or (x - wide * scale / 2, y - high * scale, x + wide * scale / 2, y)
         thing = Placed(
-            name, draw, x, y, scale, depth,
-            (x - wide * scale / 2, y - high * scale, x + wide * scale / 2, y),
-            self.rng.getrandbits(32), self.rng.random() < 0.5, tilt,
+            name, draw, x, y, scale, depth, box, self.rng.getrandbits(32), self.rng.random() < 0.5, tilt,
         )  # fmt: skip
         self.placed.append(thing)
+        self._taken.append(box)
         return thing
 
-    def _room(self, box: tuple[float, float, float, float]) -> float:
+    def _room(self, box: Box) -> float:
         """Return how much of ``box`` is already taken, as a share of the smaller of each pair."""
+        left, top, right, bottom = box
+        own = (right - left) * (bottom - top)
         taken = 0.0
-        for thing in self.placed:
-            wide = min(box[2], thing.box[2]) - max(box[0], thing.box[0])
-            high = min(box[3], thing.box[3]) - max(box[1], thing.box[1])
+        for x0, y0, x1, y1 in self._taken:
+            wide = (right if right < x1 else x1) - (left if left > x0 else x0)
+            high = (bottom if bottom < y1 else y1) - (top if top > y0 else y0)
             if wide > 0 and high > 0:
-                own = (box[2] - box[0]) * (box[3] - box[1])
-                other = (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1])
-                taken += wide * high / (min(own, other) + 1e-6)
+                taken += wide * high / (min(own, (x1 - x0) * (y1 - y0)) + 1e-6)
         return taken
 
     def _best(
@@ -190,9 +192,8 @@ class Composer:
             for _ in range(5)
         ]
         x, y, _ = self._best(spots, wide, high)
-        thing = self._add(name, draw, x, y - high * s / 2, s, -1.0, wide, high)
-        thing.flip = False
-        thing.box = (x - wide * s / 2, y - high * s, x + wide * s / 2, y)
+        box = (x - wide * s / 2, y - high * s, x + wide * s / 2, y)
+        self._add(name, draw, x, y - high * s / 2, s, -1.0, wide, high, box=box)
 
     def _fly(self, name: str, draw: Draw, size: float) -> None:
         """Put something into the sky."""
@@ -201,8 +202,8 @@ class Composer:
         y0, y1 = self.stage.sky
         s = self.rng.uniform(0.05, 0.15)
         x, y = self.rng.uniform(0.06, self.aspect - 0.06), self.rng.uniform(y0, y1)
-        thing = self._add(name, draw, x, y, s, 0.1, 1.2, 0.4, self.rng.uniform(-0.35, 0.35))
-        thing.box = (x - 0.6 * s, y - 0.25 * s, x + 0.6 * s, y + 0.25 * s)
+        box = (x - 0.6 * s, y - 0.25 * s, x + 0.6 * s, y + 0.25 * s)
+        self._add(name, draw, x, y, s, 0.1, 1.2, 0.5, self.rng.uniform(-0.35, 0.35), box)
 
     def _umbrella(self, size: float) -> None:
         """An umbrella over someone's head, a sunshade over a table, or one on its stand."""
@@ -212,20 +213,19 @@ class Composer:
         if people and len(held) < len(people) and rng.random() < 0.75:
             owner = people[len(held)]
             height = rng.uniform(1.25, 1.45)
-            thing = self._add(
-                "umbrella", partial(objects.umbrella, height=height),
+            self._add(
+                "umbrella", partial(furniture.umbrella, height=height),
                 owner.x + 0.28 * owner.scale * rng.choice((-1, 1)), owner.y - 0.95 * owner.scale, owner.scale,
                 owner.depth + 1e-4, 1.2, 1.4, rng.uniform(-0.25, 0.25),
             )  # fmt: skip
-            thing.tilt *= 1
             return
-        self._stand("umbrella", objects.parasol, self.stage.ground, size)
+        self._stand("umbrella", furniture.parasol, self.stage.ground, size)
 
     def _table(self, size: float) -> None:
         """A table, which carries small things."""
         rng, stage = self.rng, self.stage
         width, depth = rng.uniform(1.1, 2.1), rng.uniform(0.14, 0.3)
-        draw = partial(objects.dining_table, width=width, depth=depth)
+        draw = partial(furniture.dining_table, width=width, depth=depth)
         spots = []
         for _ in range(5):
             y = rng.uniform(stage.ground[0] + 0.05, min(stage.ground[1], 1.12))
@@ -288,11 +288,12 @@ class Composer:
         """Add things that are in no category."""
         stage, rng = self.stage, self.rng
         if stage.things:
-            for _ in range(rng.randint(0, 4)):
-                self._stand("", rng.choice(stage.things), stage.ground, rng.uniform(0.85, 1.15))
+            indoors = 0.62 if stage.wall and not stage.sky else 1.0
+            for draw in rng.sample(stage.things, min(rng.randint(0, 4), len(stage.things))):
+                self._stand("", draw, stage.ground, indoors * rng.uniform(0.85, 1.15))
         if stage.small and stage.shelves:
-            for _ in range(rng.randint(0, 4)):
-                self._rest("", rng.choice(stage.small), 1.0 if stage.close else 1.5, None)
+            for draw in rng.sample(stage.small, min(rng.randint(0, 4), len(stage.small))):
+                self._rest("", draw, 1.0 if stage.close else 1.5, None)
         if stage.flat and stage.wall:
             for _ in range(rng.randint(0, 2)):
                 self._hang("", rng.choice(stage.flat), 1.0)
@@ -301,15 +302,15 @@ class Composer:
 def _sized(name: str, height: float) -> Draw:
     """Return the drawing of a lamp or a plant of this height."""
     sized: Mapping[str, Callable[..., None]] = {
-        "lamp": objects.lamp, "potted plant": objects.potted_plant
+        "lamp": furniture.lamp, "potted plant": furniture.potted_plant
     }  # fmt: skip
     return partial(sized[name], height=height)
 
 
-def camera(rng: Random, aspect: float) -> tuple[float, float, float, float, float, float]:
+def camera(rng: Random, aspect: float) -> Affine:
     """Return a slight zoom, shift and roll of the whole picture (frame to frame)."""
     zoom = rng.choice((1.02, rng.uniform(1.02, 1.35)))
-    roll = rng.gauss(0, 0.012)
+    roll = rng.gauss(0, 0.02) if rng.random() < 0.35 else 0.0
     zoom += abs(roll) * 1.4
     cos, sin = zoom * math.cos(roll), zoom * math.sin(roll)
     free = (zoom - 1 - abs(roll) * 1.4) / 2

@@ -21,7 +21,12 @@ Point = tuple[float, float]
 Points = Sequence[Point]
 Colour = tuple[int, int, int]
 Affine = tuple[float, float, float, float, float, float]
+Box = tuple[float, float, float, float]
 
+DARK: Colour = (44, 42, 54)
+GLASS: Colour = (176, 208, 222)
+
+FLAT_BELOW = 1200  # smaller shapes, in pixels of the canvas, get one colour instead of a gradient
 SUPERSAMPLING = 2  # pictures are painted this much larger and averaged down
 MAP_HEIGHT = 144  # pixels of the footprint map per frame height
 MAP_MARGIN = 0.25  # what lies outside the frame is counted too, up to this share of the height
@@ -119,18 +124,22 @@ class Canvas:
         xs, ys = flat[::2], flat[1::2]
         left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
         wide, high = right - left, bottom - top
-        if alpha == 255 and (shade == 0 or wide * high < 500):
+        if alpha == 255 and (shade == 0 or wide * high < FLAT_BELOW):
             self._draw.polygon(flat, fill=colour)
             return
         x0, y0 = max(int(left), 0), max(int(top), 0)
         x1, y1 = min(int(right) + 1, self.size[0]), min(int(bottom) + 1, self.size[1])
         if x1 <= x0 or y1 <= y0:
             return
-        mask = Image.new("L", (x1 - x0, y1 - y0))
-        shifted = [v - (x0 if i % 2 == 0 else y0) for i, v in enumerate(flat)]
-        ImageDraw.Draw(mask).polygon(shifted, fill=alpha)
+        size = (x1 - x0, y1 - y0)
+        mask = None
+        upright = len(flat) == 8 and xs[0] == xs[3] and xs[1] == xs[2] and ys[0] == ys[1]
+        if alpha < 255 or not upright:
+            mask = Image.new("L", size)
+            shifted = [v - (x0 if i % 2 == 0 else y0) for i, v in enumerate(flat)]
+            ImageDraw.Draw(mask).polygon(shifted, fill=alpha)
         if shade == 0:
-            self.image.paste(colour, (x0, y0), mask)
+            self.image.paste(Image.new("RGB", size, colour), (x0, y0), mask)
             return
         u0, u1 = (x0 - left) / (wide + 1e-6), (x1 - left) / (wide + 1e-6)
         v0, v1 = (y0 - top) / (high + 1e-6), (y1 - top) / (high + 1e-6)
@@ -139,7 +148,7 @@ class Canvas:
             for v in (v0, v1)
             for u in (u0, u1)
         ]
-        self.image.paste(gradient(corners, mask.size), (x0, y0), mask)
+        self.image.paste(gradient(corners, size), (x0, y0), mask)
 
     def stroke(self, flat: list[float], width: float, colour: Colour) -> None:
         """Draw a line of ``width`` pixels, at least one."""
@@ -156,24 +165,45 @@ class Canvas:
         if right <= left or bottom <= top:
             return
         sx, sy = 64 / wide, 64 / high
-        mask = _falloff_scaled(int(strength * 255)).resize(
+        mask = _enlarge(
+            _falloff_scaled(int(strength * 255)),
             (right - left, bottom - top),
-            Image.Resampling.BILINEAR,
-            box=(left * sx, top * sy, right * sx, bottom * sy),
+            (left * sx, top * sy, right * sx, bottom * sy),
         )
-        self.image.paste(colour, (x0 + left, y0 + top), mask)
+        # pasting an image through a mask is twice as fast as pasting a colour
+        self.image.paste(Image.new("RGB", mask.size, colour), (x0 + left, y0 + top), mask)
 
     def sweep(self, corners: Sequence[Colour], top: float = 0, bottom: float = 1) -> None:
-        """Fill the frame between two heights with a gradient between four corner colours."""
-        y0, y1 = int(top * self.size[1]), int(bottom * self.size[1])
-        if y1 > y0:
-            self.image.paste(gradient(corners, (self.size[0], y1 - y0)), (0, y0))
+        """Fill the width between two frame heights with a gradient between four corners.
+
+        At 0 and 1 it goes on to the edge of the picture, wherever the camera looks.
+        """
+        a, b, e, c, d, f = self.affine
+        wide = self.size[0] / self.size[1]
+        top, bottom = (top if top > 0 else -0.5), (bottom if bottom < 1 else 1.5)
+        y0, y1 = (int(d * y + f + c * wide / 2) for y in (top, bottom))
+        slope = abs(c) * wide / 2
+        first, last = max(0, int(y0 - slope)), min(self.size[1], int(y1 + slope) + 1)
+        if c == 0:
+            first, last = max(0, y0), min(self.size[1], y1)
+        if last <= first:
+            return
+        colours = gradient(corners, (self.size[0], last - first))
+        mask = None
+        if c != 0:
+            points = ((-1.0, top), (wide + 1, top), (wide + 1, bottom), (-1.0, bottom))
+            mask = Image.new("L", colours.size)
+            ImageDraw.Draw(mask).polygon(
+                [v for x, y in points for v in (a * x + b * y + e, c * x + d * y + f - first)],
+                fill=255,
+            )
+        self.image.paste(colours, (0, first), mask)
 
     def blur(self, radius: float) -> None:
         """Throw what has been painted so far out of focus; ``radius`` in frame heights."""
         small = self.image.reduce(4)
         small = small.filter(ImageFilter.BoxBlur(radius * small.size[1]))
-        self.image.paste(small.resize(self.size, Image.Resampling.BILINEAR))
+        self.image.paste(_enlarge(small, self.size, (0, 0, *small.size)))
 
     def finish(self) -> Image.Image:
         """Return the picture at its final size."""
@@ -183,7 +213,19 @@ class Canvas:
 def gradient(corners: Sequence[Colour], size: tuple[int, int]) -> Image.Image:
     """Return a bilinear gradient: corners top left, top right, bottom left, bottom right."""
     seed = Image.frombytes("RGB", (2, 2), bytes(v for colour in corners for v in colour))
-    return seed.resize(size, Image.Resampling.BILINEAR, box=(0.5, 0.5, 1.5, 1.5))
+    return _enlarge(seed, size, (0.5, 0.5, 1.5, 1.5))
+
+
+def _enlarge(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+    """Resize a smooth image: bilinear at a quarter of the size, then repeated pixels.
+
+    Four times as fast as bilinear alone, and the steps vanish when the canvas is averaged down.
+    """
+    step = 4 if max(size) >= 64 else 2 if max(size) >= 24 else 1
+    coarse = image.resize(
+        (-(-size[0] // step), -(-size[1] // step)), Image.Resampling.BILINEAR, box=box
+    )
+    return coarse if step == 1 else coarse.resize(size, Image.Resampling.NEAREST)
 
 
 class Footprints:

@@ -1,0 +1,61 @@
+// The one place that talks to /api/v1.
+
+import { Refused } from "./outbox.js";
+
+const TIMEOUT_MS = 10_000;
+/** Answers that will not change by asking again. */
+const FINAL = new Set([400, 401, 403, 404, 405, 409, 413, 415, 422]);
+
+export class Api {
+  /**
+   * @param {object} options
+   * @param {string} options.base such as "/api/v1"
+   * @param {string} options.workspace id; a server with another workspace refuses
+   * @param {typeof fetch} options.fetch
+   */
+  constructor({ base, workspace = null, user = null, fetch = globalThis.fetch.bind(globalThis) }) {
+    Object.assign(this, { base, workspace, user, fetch });
+  }
+
+  get(path, options) {
+    return this.#call("GET", path, undefined, options);
+  }
+
+  post(path, body, options) {
+    return this.#call("POST", path, body, options);
+  }
+
+  /** Address of a picture: "picture", "thumbnail". */
+  pictureUrl(image, kind, size = "") {
+    return `${this.base}/images/${Number(image)}/${kind}${size && `?size=${size}`}`;
+  }
+
+  async #call(method, path, body, { user = this.user, signal } = {}) {
+    const headers = { "X-Annotator-Client": "page" };
+    if (user !== null) headers["X-Annotator-User"] = String(user);
+    if (this.workspace !== null) headers["X-Annotator-Workspace"] = this.workspace;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await this.fetch(this.base + path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      cache: "no-store",
+    });
+    if (response.ok) return response.json();
+    const text = await reason(response);
+    if (FINAL.has(response.status)) throw Object.assign(new Refused(text), { status: response.status });
+    throw new Error(text);
+  }
+}
+
+async function reason(response) {
+  try {
+    const body = await response.json();
+    if (typeof body.error === "string") return body.error;
+  } catch {
+    // not ours: a proxy, or a server that died while answering
+  }
+  return `The server answered ${response.status}`;
+}

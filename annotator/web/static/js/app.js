@@ -1,0 +1,24 @@
+// Entry: each Gradio mount point imports this module and says which part it is.
+
+import { mountFocus } from "./focus/main.js";
+import { Session } from "./session.js";
+import { applyTheme, askName, mountHeader } from "./shell.js";
+
+const PARTS = { header: mountHeader, focus: mountFocus };
+let session = null;
+let waiting = new Set(Object.keys(PARTS));
+
+/**
+ * @param {Element} element the mount point
+ * @param {"header" | "focus"} part
+ */
+export function mount(element, part) {
+  session ??= new Session({ base: "/api/v1", askName, storage: localStorage });
+  PARTS[part](element, session);
+  waiting.delete(part);
+  if (waiting.size === 0) {
+    waiting = new Set(["started"]); // a part mounted again later joins the running session
+    applyTheme();
+    void session.start();
+  }
+}

@@ -1,0 +1,52 @@
+// What stands where the picture would be when there is none: what is so, and what to do next.
+
+import { currentImage } from "./state.js";
+
+/** {title, text}, or null when there is a picture to show. */
+export function emptyState(state, { online }) {
+  if (currentImage(state)) return null;
+  const counts = state.status?.counts;
+  if (!online && !state.ready) {
+    return {
+      title: "The server does not answer",
+      text: "Start it with: annotator serve. This page goes on by itself.",
+    };
+  }
+  if (!state.ready || !counts) return { title: "Opening …", text: "" };
+  if (!counts.categories) {
+    return {
+      title: "No categories yet",
+      text: "Add the names you want to mark on the Data page; they appear here at once.",
+    };
+  }
+  if (!counts.images) {
+    return {
+      title: "No pictures yet",
+      text: "Add a folder with: annotator add images FOLDER. They appear here at once.",
+    };
+  }
+  if (!online) {
+    return {
+      title: "The server does not answer",
+      text: "What you marked is kept here. The next picture comes when it is back.",
+    };
+  }
+  if (state.ended) {
+    return {
+      title: "This queue is finished",
+      text: "You have seen every picture in it. Choose another order below, or go back with ←.",
+    };
+  }
+  return { title: "Looking for the next picture …", text: "" };
+}
+
+/** One line above the list while there is no model; null when there is one. */
+export function modelHint(state) {
+  if (!state.status || state.status.model) return null;
+  const doing = state.status.job?.message;
+  return `No model yet: ordered by how common each is.${doing ? ` ${sentence(doing)}` : " Mark a few labels to begin."}`;
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}

@@ -1,0 +1,107 @@
+// The list of suggestions. A row keeps its element and its place while its picture is open.
+
+import { attr, h, keyed } from "../dom.js";
+import { percent, verdict } from "../words.js";
+import { rowLabel } from "./state.js";
+import { whyElements } from "./why.js";
+
+/**
+ * @param {(action: object) => void} send
+ * @param {(image: number) => string} thumbnailUrl
+ */
+export function makeRows(send, thumbnailUrl) {
+  const element = h("ol.rows", { "aria-label": "Suggested categories, most useful first" });
+
+  function create(row) {
+    const cap = h("button.cap", {
+      type: "button",
+      onclick: (event) =>
+        send({ type: "decide", category: row.category, value: event.shiftKey ? -1 : 1 }),
+    });
+    const name = h("span.name");
+    const reason = h("span.reason");
+    const bar = h("span.bar", { role: "img" }, h("span.fill"), h("span.mark"));
+    const share = h("span.share");
+    const head = h(
+      "button.head",
+      { type: "button", onclick: () => send({ type: "select", category: row.category }) },
+      h("span.text", {}, name, reason),
+      bar,
+      share,
+    );
+    const why = h("div.why", { hidden: true });
+    const item = h("li.row", { "data-category": row.category }, cap, head, why);
+    item.parts = { cap, name, reason, bar, share, head, why };
+    return item;
+  }
+
+  function patch(item, row, { selected, why, evidence }) {
+    const { cap, name, reason, bar, share, head } = item.parts;
+    const isSelected = row.category === selected;
+    item.classList.toggle("selected", isSelected);
+    attr(item, "aria-current", isSelected ? "true" : null);
+    attr(item, "data-state", String(row.state));
+    attr(cap, "text", row.state > 0 ? "✓" : row.state < 0 ? "✕" : (row.slot ?? "·"));
+    attr(cap, "aria-label", `${row.name}: mark present`);
+    attr(cap, "title", row.slot ? `present (${row.slot}), absent (Shift ${row.slot})` : "present");
+    attr(name, "text", row.name);
+    attr(reason, "text", row.state ? verdict(row.state) : reasonText(row));
+    bar.style.setProperty("--share", row.probability);
+    bar.style.setProperty("--threshold", row.threshold);
+    attr(bar, "aria-label", `present from ${percent(row.threshold)}`);
+    bar.classList.toggle("above", row.above);
+    attr(share, "text", percent(row.probability));
+    attr(head, "aria-label", rowLabel(row));
+    attr(head, "aria-expanded", String(isSelected && why));
+    patchWhy(item, row, isSelected && why, evidence);
+  }
+
+  function patchWhy(item, row, open, evidence) {
+    const panel = item.parts.why;
+    panel.hidden = !open;
+    if (!open || panel.evidence === evidence) return;
+    // While newer numbers are on their way the older ones stay, so that nothing jumps.
+    if (!evidence && panel.childElementCount) return;
+    panel.evidence = evidence;
+    panel.replaceChildren(
+      ...(evidence ? whyElements(evidence, thumbnailUrl) : [h("p.quiet", { text: "Looking …" })]),
+      h(
+        "p.decide",
+        {},
+        h("button", {
+          type: "button",
+          text: "Present",
+          "aria-label": `${row.name} present`,
+          onclick: () => send({ type: "decide", category: row.category, value: 1 }),
+        }),
+        h("button", {
+          type: "button",
+          text: "Absent",
+          "aria-label": `${row.name} absent`,
+          onclick: () => send({ type: "decide", category: row.category, value: -1 }),
+        }),
+      ),
+    );
+  }
+
+  function render(image, rows, context) {
+    // Another picture gets new rows: a thumbnail or a text of the old one must not flash up.
+    const key = (row) => `${image}:${row.category}`;
+    keyed(element, rows, key, create, (item, row) =>
+      patch(item, row, { ...context, evidence: context.evidenceOf(row.category) }),
+    );
+    if (context.selected !== element.selectedBefore) {
+      element.selectedBefore = context.selected;
+      element
+        .querySelector(".row.selected")
+        ?.scrollIntoView?.({ block: "nearest", behavior: "instant" });
+    }
+  }
+
+  return { element, render };
+}
+
+function reasonText(row) {
+  if (row.source === "prior") return "how common it is";
+  return row.reasons.map((reason) => reason.text).join("; ");
+}

@@ -1,0 +1,129 @@
+// The field for any category: a combobox over all names, near the keys that it takes.
+
+import { attr, h, keyed, set } from "../dom.js";
+import { percent, verdict } from "../words.js";
+import { cellsOf, currentImage } from "./state.js";
+import { match, prepare } from "./typeahead.js";
+
+/**
+ * @param {(action: object) => void} send
+ * @param {() => object} getState
+ */
+export function makeTyping(send, getState) {
+  const input = h("input", {
+    type: "text",
+    role: "combobox",
+    "aria-label": "Any category",
+    "aria-expanded": "true",
+    "aria-controls": "focus-matches",
+    "aria-autocomplete": "list",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => send({ type: "typed", text: input.value }),
+    onkeydown: onKey,
+    onblur: () => setTimeout(() => element.contains(document.activeElement) || close(), 0),
+  });
+  const list = h("ul", { id: "focus-matches", role: "listbox", "aria-label": "Categories" });
+  const foot = h(
+    "p.quiet",
+    {},
+    h("kbd", { text: "Enter" }),
+    " present ",
+    h("kbd", { text: "Shift Enter" }),
+    " absent ",
+    h("kbd", { text: "Esc" }),
+    " close",
+  );
+  const element = h("div.typing", { hidden: true }, input, list, foot);
+  let prepared = { categories: null, entries: [] };
+  let matches = [];
+
+  function close() {
+    if (getState().typing) send({ type: "endTyping" });
+  }
+
+  function onKey(event) {
+    const { typing } = getState();
+    if (!typing || event.isComposing) return;
+    if (event.key === "Escape") close();
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const by = event.key === "ArrowDown" ? 1 : -1;
+      const index = Math.max(0, Math.min(matches.length - 1, typing.index + by));
+      send({ type: "typed", text: typing.text, index });
+    } else if (event.key === "Enter") choose(typing.index, event.shiftKey ? -1 : 1);
+    else if (event.key === "Backspace" && !input.value) close();
+    else return event.stopPropagation();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  function choose(index, value) {
+    const chosen = matches[index];
+    if (chosen) send({ type: "choose", category: chosen.id, value });
+  }
+
+  function render(state) {
+    element.hidden = !state.typing;
+    if (!state.typing) {
+      input.value = "";
+      return;
+    }
+    if (prepared.categories !== state.categories) {
+      prepared = { categories: state.categories, entries: prepare(state.categories) };
+    }
+    const image = currentImage(state);
+    const decided = cellsOf(state, image.id);
+    const probability = new Map(image.suggestions.map((s) => [s.category, s.probability]));
+    matches = match(prepared.entries, state.typing.text, {
+      probability,
+      decided,
+      uses: state.uses,
+    });
+    if (input.value !== state.typing.text) input.value = state.typing.text;
+    const none = matches.length === 0;
+    const items = none ? [{ id: 0, name: "No category matches", none }] : matches;
+    keyed(
+      list,
+      items,
+      (item) => item.id,
+      (item) =>
+        h(
+          "li",
+          {
+            id: `focus-match-${item.id}`,
+            role: "option",
+            // Before the field loses focus, so that the list is still there.
+            onpointerdown: (event) => {
+              event.preventDefault();
+              choose(matches.findIndex((m) => m.id === item.id), event.shiftKey ? -1 : 1);
+            },
+          },
+          h("span.name"),
+          h("span.share"),
+        ),
+      (option, item) => {
+        const index = items.indexOf(item);
+        const state_ = decided.get(item.id)?.state;
+        const likely = probability.get(item.id);
+        attr(option.children[0], "text", item.name);
+        attr(
+          option.children[1],
+          "text",
+          state_ ? verdict(state_) : likely === undefined ? "" : percent(likely),
+        );
+        attr(option, "aria-selected", String(!none && index === state.typing.index));
+      },
+    );
+    const active = matches[state.typing.index];
+    set(input, { "aria-activedescendant": active ? `focus-match-${active.id}` : null });
+  }
+
+  return {
+    element,
+    render,
+    focus() {
+      input.focus();
+      input.setSelectionRange(input.value.length, input.value.length);
+    },
+  };
+}

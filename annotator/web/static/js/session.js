@@ -1,0 +1,145 @@
+// What all pages share: who is working, the outbox, the status of the server.
+
+import { Api } from "./api.js";
+import { Outbox, Refused } from "./outbox.js";
+
+const POLL_MS = 1500;
+const POLL_HIDDEN_MS = 10_000;
+const USER_ITEM = "annotator.user";
+const RETRY_MS = 1000;
+
+export class Session {
+  /** @param {{base: string, askName: () => Promise<string>, storage: Storage}} options */
+  constructor({ base, askName, storage }) {
+    this.api = new Api({ base });
+    this.askName = askName;
+    this.storage = storage;
+    this.listeners = new Map();
+    this.outbox = null;
+    this.user = null;
+    this.online = true;
+    this.status = null;
+    this.keys = null;
+  }
+
+  on(event, listener) {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
+  }
+
+  emit(event, ...values) {
+    for (const listener of this.listeners.get(event) ?? []) listener(...values);
+  }
+
+  /** Find the workspace, learn who is there, take up what was left unsent. */
+  async start() {
+    this.status = await this.persist(() => this.api.get("/status"));
+    this.api.workspace = this.status.workspace.id;
+    this.emit("status", this.status);
+    await this.#signIn();
+    this.outbox = new Outbox({
+      storage: this.storage,
+      scope: this.status.workspace.id,
+      send: (entry) => this.#deliver(entry),
+      acknowledged: (entry, reply) => this.emit("acknowledged", entry, reply),
+      refused: (entry, text, dropped) => this.emit("refused", entry, text, dropped),
+      changed: (state) => {
+        this.online = state.online;
+        this.emit("outbox", state);
+      },
+      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    });
+    const categories = await this.persist(() => this.api.get("/categories"));
+    this.emit("started", { categories, pending: this.outbox.entries });
+    this.emit("outbox", this.outbox.state);
+    void this.outbox.pump();
+    addEventListener("online", () => void this.outbox.wake());
+    addEventListener("beforeunload", (event) => {
+      // In storage it is safe; without storage it would be lost.
+      if (this.outbox.entries.length && !this.outbox.durable) event.preventDefault();
+    });
+    this.#poll();
+  }
+
+  /** Work under another name from now on; what is unsent stays with the one who did it. */
+  async rename() {
+    const name = await this.askName(this.user?.name ?? "");
+    if (!name || name === this.user?.name) return;
+    this.storage.setItem(USER_ITEM, name);
+    location.reload();
+  }
+
+  /** Ask until the server is reached; an answer that refuses is given as `{error}`. */
+  async persist(ask) {
+    for (;;) {
+      try {
+        const answer = await ask();
+        this.#setOnline(true);
+        return answer;
+      } catch (error) {
+        if (error instanceof Refused) return { error: error.message, status: error.status };
+        this.#setOnline(false);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Ask once; undefined where there was no answer, for what is only nice to have. */
+  async quietly(ask) {
+    try {
+      return await ask();
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #signIn() {
+    let name = this.storage.getItem(USER_ITEM);
+    for (;;) {
+      name ||= await this.askName("");
+      const user = await this.persist(() => this.api.post("/users", { name }, { user: null }));
+      if (!user.error) {
+        this.user = user;
+        this.api.user = user.id;
+        this.storage.setItem(USER_ITEM, user.name);
+        this.emit("user", user);
+        return;
+      }
+      name = await this.askName(name, user.error);
+    }
+  }
+
+  #deliver(entry) {
+    const body =
+      entry.kind === "undo"
+        ? { key: entry.key }
+        : { key: entry.key, source: "focus", model_version: entry.model, cells: entry.cells };
+    return this.api.post(entry.kind === "undo" ? "/undo" : "/decisions", body, {
+      user: entry.user,
+    });
+  }
+
+  #setOnline(online) {
+    if (this.outbox) this.outbox.reached(online);
+    if (this.online === online) return;
+    this.online = online;
+    this.emit("outbox", this.outbox?.state ?? { waiting: 0, online, durable: true });
+  }
+
+  async #poll() {
+    for (;;) {
+      const ms = document.hidden ? POLL_HIDDEN_MS : POLL_MS;
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      try {
+        this.status = await this.api.get("/status");
+        this.#setOnline(true);
+        this.emit("status", this.status);
+      } catch (error) {
+        if (error instanceof Refused && error.status === 409) {
+          this.emit("moved", error.message);
+          return;
+        }
+        this.#setOnline(false);
+      }
+    }
+  }
+}

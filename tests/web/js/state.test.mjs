@@ -1,0 +1,374 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  SETTLE_MS,
+  cellsOf,
+  currentImage,
+  describe as described,
+  initialState,
+  knownHere,
+  moreHere,
+  rowsHere,
+  update,
+} from "../../../annotator/web/static/js/focus/state.js";
+
+const NAMES = ["person", "table", "cup", "fork", "car", "dog", "elephant"];
+const CATEGORIES = NAMES.map((name, i) => ({ id: i + 1, name }));
+const suggestion = (category, probability, above = probability > 0.7) => ({
+  category,
+  name: NAMES[category - 1],
+  probability,
+  threshold: 0.7,
+  above,
+  source: "ist",
+  reasons: [{ source: "ist", text: "with table" }],
+});
+const image = (id, over = {}) => ({
+  id,
+  file_name: `${id}.jpg`,
+  revision: 0,
+  cells_known: 0,
+  cells_total: 7,
+  known: [],
+  suggestions: [suggestion(3, 0.9), suggestion(4, 0.5), suggestion(5, 0.2)],
+  model_version: 1,
+  ...over,
+});
+const known = (category, state) => ({ category, state, source: "focus", user: "ana" });
+const run = (state, ...actions) =>
+  actions.reduce(([s], action) => update(s, { at: 10_000, ...action }), [state, []]);
+const opened = (...images) =>
+  run(
+    initialState(),
+    { type: "started", categories: CATEGORIES, pending: [] },
+    { type: "page", images, position: 1, total: images.length, after: null, at: 0 },
+    { type: "shown", image: images[0].id, at: 1000 },
+  )[0];
+const ofType = (effects, type) => effects.filter((effect) => effect.type === type);
+const stateOf = (state, imageId, category) => cellsOf(state, imageId).get(category)?.state ?? 0;
+
+test("the first page of the queue opens its first picture", () => {
+  assert.equal(currentImage(opened(image(1), image(2))).id, 1);
+});
+
+test("digits name the rows from the top", () => {
+  assert.deepEqual(rowsHere(opened(image(1))).map((r) => [r.slot, r.name]), [
+    [1, "cup"],
+    [2, "fork"],
+    [3, "car"],
+  ]);
+});
+
+test("a decision shows at once and is sent with its key", () => {
+  const [state, effects] = run(opened(image(1)), { type: "slot", slot: 1, value: 1, key: "k" });
+  assert.equal(stateOf(state, 1, 3), 1);
+  const [{ entry }] = ofType(effects, "send");
+  assert.deepEqual(entry.cells, [{ image: 1, category: 3, state: 1 }]);
+  assert.equal(entry.key, "k");
+});
+
+test("a decided row keeps its place and its digit", () => {
+  const [state] = run(opened(image(1)), { type: "slot", slot: 1, value: 1, key: "k" });
+  assert.deepEqual(rowsHere(state).map((r) => [r.slot, r.state]), [[1, 1], [2, 0], [3, 0]]);
+});
+
+test("deciding the same again sends nothing", () => {
+  const [state] = run(opened(image(1)), { type: "slot", slot: 1, value: 1, key: "k" });
+  const [, effects] = run(state, { type: "slot", slot: 1, value: 1, key: "l" });
+  assert.deepEqual(ofType(effects, "send"), []);
+});
+
+test("an acknowledged decision stays and is marked as saved", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "k" },
+    { type: "acknowledged", key: "k", reply: { images: [image(1, { revision: 1, known: [known(3, 1)] })] } },
+  );
+  assert.equal(cellsOf(state, 1).get(3).saved, true);
+  assert.equal(state.pending.length, 0);
+});
+
+test("an older revision is dropped", () => {
+  const [state] = run(
+    opened(image(1, { revision: 5, known: [known(3, 1)] })),
+    { type: "image", image: image(1, { revision: 4 }) },
+  );
+  assert.equal(stateOf(state, 1, 3), 1);
+});
+
+test("a reply does not undo what was decided after it", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "k" },
+    { type: "slot", slot: 1, value: -1, key: "l" },
+    { type: "acknowledged", key: "k", reply: { images: [image(1, { revision: 1, known: [known(3, 1)] })] } },
+  );
+  assert.equal(stateOf(state, 1, 3), -1);
+});
+
+test("a refused decision is taken back and said", () => {
+  const [state, effects] = run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "k" },
+    { type: "rejected", key: "k", text: "There is no category 3." },
+  );
+  assert.equal(stateOf(state, 1, 3), 0);
+  assert.match(state.notice.text, /cup present.*There is no category 3/);
+  assert.deepEqual(effects, [{ type: "reload", image: 1 }]);
+});
+
+test("a refused decision cannot be undone later", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "k" },
+    { type: "rejected", key: "k", text: "no" },
+  );
+  assert.deepEqual(state.done, []);
+});
+
+test("rest absent marks what is shown, leaves the rest unknown and goes on", () => {
+  const many = image(1, { suggestions: CATEGORIES.map((c) => suggestion(c.id, 0.9 - c.id / 10)) });
+  const small = { ...many, suggestions: many.suggestions.slice(0, 3) };
+  const [state, effects] = run(
+    opened(small, image(2)),
+    { type: "slot", slot: 2, value: 1, key: "a" },
+    { type: "restAbsent", key: "k" },
+  );
+  const [{ entry }] = ofType(effects, "send");
+  assert.deepEqual(entry.cells.map((c) => [c.category, c.state]), [[1, -1], [3, -1]]);
+  assert.equal(stateOf(state, 1, 7), 0);
+  assert.equal(currentImage(state).id, 2);
+});
+
+test("rest absent does nothing to a picture that is not visible yet", () => {
+  const [before] = run(opened(image(1), image(2)), { type: "next" });
+  const [state, effects] = run(before, { type: "restAbsent", key: "k", at: 99_999 });
+  assert.deepEqual(effects, []);
+  assert.equal(currentImage(state).id, 2);
+});
+
+test("rest absent does nothing to a picture that appeared a moment ago", () => {
+  const before = opened(image(1), image(2));
+  const [state] = run(before, { type: "restAbsent", key: "k", at: 1000 + SETTLE_MS - 1 });
+  assert.equal(state.pending.length, 0);
+  assert.equal(currentImage(state).id, 1);
+});
+
+test("rest absent does nothing to a picture that cannot be shown", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "unshowable", image: 1 },
+    { type: "restAbsent", key: "k" },
+  );
+  assert.equal(state.pending.length, 0);
+  assert.equal(state.notice.kind, "error");
+});
+
+test("undo shows the former state at once", () => {
+  const [state, effects] = run(
+    opened(image(1, { known: [known(6, -1)] })),
+    { type: "decide", category: 6, value: 1, key: "k" },
+    { type: "undo", key: "u" },
+  );
+  assert.equal(stateOf(state, 1, 6), -1);
+  assert.equal(ofType(effects, "send")[0].entry.undoes, "k");
+});
+
+test("undo returns to the picture it changes", () => {
+  const [state] = run(
+    opened(image(1), image(2)),
+    { type: "restAbsent", key: "k" },
+    { type: "undo", key: "u" },
+  );
+  assert.equal(currentImage(state).id, 1);
+  assert.equal(knownHere(state).count, 0);
+});
+
+test("undo after undo takes back one further change", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "a" },
+    { type: "slot", slot: 2, value: 1, key: "b" },
+    { type: "undo", key: "u" },
+    { type: "undo", key: "v" },
+  );
+  assert.equal(knownHere(state).count, 0);
+});
+
+test("undo of an earlier visit opens the picture that the server names", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "undo", key: "u" },
+    { type: "acknowledged", key: "u", reply: { images: [image(9, { revision: 3 })], summary: "x" } },
+  );
+  assert.equal(currentImage(state).id, 9);
+});
+
+test("numbers of a reply are taken over in place", () => {
+  const reply = image(1, {
+    revision: 1,
+    known: [known(3, 1)],
+    suggestions: [suggestion(5, 0.65, false), suggestion(4, 0.4)],
+  });
+  const [state] = run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "k" },
+    { type: "acknowledged", key: "k", reply: { images: [reply] } },
+  );
+  assert.deepEqual(rowsHere(state).map((r) => [r.name, r.probability]), [
+    ["cup", 0.9],
+    ["fork", 0.4],
+    ["car", 0.65],
+  ]);
+});
+
+const risen = () => {
+  const reply = image(1, { revision: 1, known: [known(3, 1)], suggestions: [suggestion(6, 0.8)] });
+  return run(
+    opened(image(1)),
+    { type: "slot", slot: 1, value: 1, key: "k" },
+    { type: "acknowledged", key: "k", reply: { images: [reply] }, at: 20_000 },
+  )[0];
+};
+
+test("a category that rose above its threshold takes the digit of a decided row", () => {
+  assert.deepEqual(rowsHere(risen()).map((r) => [r.name, r.slot]), [
+    ["cup", null],
+    ["fork", 2],
+    ["car", 3],
+    ["dog", 1],
+  ]);
+});
+
+test("a row that has just appeared does not take a key press meant for another", () => {
+  const [state] = run(risen(), { type: "slot", slot: 1, value: 1, key: "l", at: 20_100 });
+  assert.equal(stateOf(state, 1, 6), 0);
+});
+
+test("a row that has just appeared is left out of rest absent", () => {
+  const [, effects] = run(risen(), { type: "restAbsent", key: "l", at: 20_100 });
+  const [{ entry }] = ofType(effects, "send");
+  assert.deepEqual(entry.cells.map((c) => c.category), [4, 5]);
+});
+
+test("a new model version leaves the open picture alone and says so", () => {
+  const status = (id) => ({ model: { id, number: id }, counts: { images: 2, categories: 7 } });
+  const [before] = run(opened(image(1), image(2)), { type: "status", status: status(1) });
+  const [state, effects] = run(before, { type: "status", status: status(2) });
+  assert.deepEqual(rowsHere(state), rowsHere(before));
+  assert.deepEqual(ofType(effects, "refresh"), [{ type: "refresh", images: [2] }]);
+  assert.match(state.notice.text, /Model 2/);
+});
+
+test("numbers of another model version do not reach an open list", () => {
+  const reply = image(1, { revision: 1, model_version: 2, suggestions: [suggestion(4, 0.99)] });
+  const [state] = run(opened(image(1)), { type: "image", image: reply });
+  assert.equal(rowsHere(state)[1].probability, 0.5);
+});
+
+test("the next picture uses the new version", () => {
+  const fresh = image(2, { model_version: 2, suggestions: [suggestion(6, 0.6)] });
+  const [state] = run(
+    opened(image(1), image(2)),
+    { type: "refreshed", images: [fresh] },
+    { type: "next" },
+  );
+  assert.deepEqual(rowsHere(state).map((r) => r.name), ["dog"]);
+});
+
+test("space goes on without deciding, left goes back", () => {
+  const [there] = run(opened(image(1), image(2)), { type: "next" });
+  assert.equal(currentImage(there).id, 2);
+  assert.equal(there.pending.length, 0);
+  assert.equal(currentImage(run(there, { type: "previous" })[0]).id, 1);
+});
+
+test("the queue is asked for more before it runs out", () => {
+  const [, effects] = run(opened(image(1), image(2), image(3)), { type: "next" });
+  assert.deepEqual(ofType(effects, "fetch"), []); // one request is under way already
+  const state = { ...opened(image(1), image(2), image(3)), fetching: false };
+  assert.equal(ofType(run(state, { type: "next" })[1], "fetch")[0].after, 3);
+});
+
+test("a queue without more pictures ends and can be left backwards", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "page", images: [], position: 1, total: 1, after: 1 },
+    { type: "next" },
+  );
+  assert.equal(currentImage(state), null);
+  assert.equal(state.ended, true);
+  assert.equal(currentImage(run(state, { type: "previous" })[0]).id, 1);
+});
+
+test("a letter that is a command is typed when another follows quickly", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "why", at: 5000 },
+    { type: "type", text: "l", at: 5200 },
+  );
+  assert.equal(state.why, true);
+  assert.equal(state.typing.text, "el");
+});
+
+test("a letter long after a command begins a new word", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "why", at: 5000 },
+    { type: "type", text: "l", at: 9000 },
+  );
+  assert.equal(state.why, false);
+  assert.equal(state.typing.text, "l");
+});
+
+test("a typed category is decided and remembered", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "type", text: "d" },
+    { type: "choose", category: 6, value: -1, key: "k" },
+  );
+  assert.equal(stateOf(state, 1, 6), -1);
+  assert.equal(state.typing, null);
+  assert.equal(state.uses.get(6), 1);
+});
+
+test("more suggestions come below, the first ones keep their digits", () => {
+  const all = CATEGORIES.map((c) => suggestion(c.id, 0.9 - c.id / 10));
+  const start = opened(image(1, { suggestions: [] }));
+  const list = { rows: all.slice(0, 3).map((s, i) => ({ ...s, slot: i + 1, since: 0 })), model: 1 };
+  const state = {
+    ...start,
+    images: new Map([[1, image(1, { suggestions: all })]]),
+    lists: new Map([[1, list]]),
+  };
+  assert.equal(moreHere(state).length, 4);
+  const [grown] = run(state, { type: "more" });
+  assert.deepEqual(rowsHere(grown).map((r) => r.slot), [1, 2, 3, 4, 5, 6, 7]);
+});
+
+test("what an earlier page left unsent is shown as decided", () => {
+  const pending = [{ key: "old", kind: "decide", cells: [{ image: 1, category: 5, state: 1 }] }];
+  const [state] = run(
+    initialState(),
+    { type: "started", categories: CATEGORIES, pending },
+    { type: "page", images: [image(1)], position: 1, total: 1, after: null },
+  );
+  assert.equal(stateOf(state, 1, 5), 1);
+});
+
+test("the reasons of the selected cell are asked for once per revision", () => {
+  const [state, effects] = run(opened(image(1)), { type: "select", category: 4 });
+  assert.deepEqual(effects, [{ type: "evidence", image: 1, category: 4 }]);
+  const [here] = run(state, {
+    type: "evidence",
+    image: 1,
+    category: 4,
+    evidence: { revision: 0, model: 1 },
+  });
+  assert.deepEqual(run(here, { type: "select", category: 4 })[1], []);
+});
+
+test("a change is described by its names", () => {
+  const cells = [3, 4, 5, 6].map((category) => ({ image: 1, category, state: -1 }));
+  assert.equal(described({ categories: CATEGORIES }, cells), "4 absent: cup, fork, car, …");
+});

@@ -161,16 +161,14 @@ def fold_batch_norm(backbone: Backbone) -> Backbone:
     paired by registration order; since a foreign network may run them in another order, the copy
     is compared on random pixels and the unfolded backbone is returned where they differ.
     """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
+        return backbone
     folded = copy.deepcopy(backbone).freeze().eval()
     for module in folded.trunk.modules():
         _fold_children(module)
-    parameter = next(backbone.parameters(), None)
-    if parameter is None:
-        return backbone
     generator = torch.Generator().manual_seed(0)
-    side = max(64, 2 * backbone.stride)
-    pixels = torch.randint(0, 256, (1, 3, side, side), generator=generator)
-    pixels = pixels.to(parameter.device)
+    shape = (1, 3, backbone.input_size, backbone.input_size)
+    pixels = torch.randint(0, 256, shape, generator=generator).to(backbone.mean.device)
     was_training = backbone.training
     with torch.inference_mode():
         expected = backbone.eval()(pixels)
@@ -346,16 +344,15 @@ def _build_torchvision(name: str, weights: str) -> Backbone:
 
     published = get_model_weights(name)
     network = get_model(name, weights=None)
-    entry = published.DEFAULT
-    if weights in published.__members__:
-        entry = published[weights]
-    if weights == "default" or weights in published.__members__:
+    names = [entry.name for entry in published]
+    entry = published[weights] if weights in names else published.DEFAULT
+    if weights == "default" or weights in names:
         _load_state(network, _download(name, entry), name)
     elif weights != "random":
         if not Path(weights).is_file():
             raise BackboneError(
                 f"weights of {name} must be default, random, a file or one of "
-                f"{', '.join(published.__members__)}, got {weights!r}"
+                f"{', '.join(names)}, got {weights!r}"
             )
         _load_state(network, _read_state(Path(weights)), name)
     parts = next(p for prefix, p in _TORCHVISION_FAMILIES.items() if name.startswith(prefix))

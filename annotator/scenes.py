@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -27,7 +28,7 @@ from annotator.scenery.composition import Composer, Placed, camera
 from annotator.scenery.habits import CATEGORIES, draw_counts
 from annotator.scenery.look import PALETTES, WOODS, Look
 from annotator.scenery.pen import Affine, Canvas, Colour, Footprints, Pen, gradient, mix, tone
-from annotator.scenery.stage import WEATHERS, Stage, Weather
+from annotator.scenery.stage import WEATHER_WEIGHTS, WEATHERS, Stage, Weather
 
 __all__ = [
     "CATEGORIES",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 KINDS: tuple[str, ...] = tuple(PLACES)
+# Places that alone show some categories come more often.
+_WEIGHTS = tuple({"farm": 1.7, "street": 1.6, "living room": 1.2}.get(kind, 1.0) for kind in KINDS)
 SIZE = (384, 288)
 MIN_AREA = 0.0011  # of the picture: about 11 x 11 pixels at 384 x 288
 MIN_SHARE = 0.3  # of the object's own outline
@@ -73,13 +76,13 @@ class Scene:
         if index < 0 or seed < 0:
             raise InvalidInput(f"index and seed must be 0 or more, got {index} and {seed}")
         rng = Random(f"{seed}:{index}")
-        kind = rng.choice(KINDS)
+        (kind,) = rng.choices(KINDS, _WEIGHTS)
         counts = draw_counts(kind, rng)
         outdoors = kind in ("street", "park", "farm", "harbour", "beach")
         wet = (
             outdoors and kind != "beach" and rng.random() < (0.45 if "umbrella" in counts else 0.04)
         )
-        weather = WEATHERS[3] if wet else rng.choice(WEATHERS)
+        weather = WEATHERS[3] if wet else rng.choices(WEATHERS, WEATHER_WEIGHTS)[0]
         look = Look(
             rng.choice(PALETTES),
             rng.choice(WOODS),
@@ -138,14 +141,25 @@ def _finish(canvas: Canvas, scene: Scene, rng: Random) -> Image.Image:
     picture = canvas.finish()
     outdoors = scene._stage.sky is not None
     tint = scene._weather.tint if outdoors else mix(scene._weather.tint, (255, 250, 240), 0.5)
-    lit, dim = tone(tint, 0.0), tone(tint, -rng.uniform(0.06, 0.3))
+    lit, dim = tint, tone(tint, -rng.uniform(0.04, 0.24))
     side = scene._look.light < 0
     corners: list[Colour] = [lit if side else dim, dim if side else lit, mix(lit, dim, 0.5), dim]
     if not side:
         corners[2], corners[3] = dim, mix(lit, dim, 0.5)
     picture = ImageChops.multiply(picture, gradient(corners, picture.size))
-    contrast, lift = rng.uniform(0.82, 1.12), rng.uniform(-8, 14)
-    return picture.point([round((v - 128) * contrast + 128 + lift) for v in range(256)] * 3)
+    contrast, lift = rng.uniform(0.92, 1.18), rng.uniform(0, 14)
+    curve = [round((v - 128) * contrast + 128 + lift) for v in range(256)]
+    tile = _grain(rng.choice((5, 5, 9, 14)), picture.size)
+    x, y = rng.randrange(tile.width // 2), rng.randrange(tile.height // 2)
+    grain = tile.crop((x, y, x + picture.width, y + picture.height))
+    return ImageChops.add(picture.point(curve * 3), grain, 1, -128)
+
+
+@lru_cache(maxsize=8)
+def _grain(strength: int, size: tuple[int, int]) -> Image.Image:
+    """Return a tile of film grain around 128, which also keeps smooth gradients from banding."""
+    noise = np.random.default_rng(strength).normal(128, strength / 3, (2 * size[1], 2 * size[0]))
+    return Image.fromarray(noise.clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def draw_scene(

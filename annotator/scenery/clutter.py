@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from random import Random
+from types import MappingProxyType
 
 from annotator.scenery.look import Look, hsv, jitter
 from annotator.scenery.pen import DARK, Colour, Pen, mix, tone
@@ -357,3 +359,28 @@ def kite(pen: Pen, rng: Random, look: Look) -> None:
     pen.stroke([(0, -0.6), (0.2, -1.0), (0, -1.4), (0.2, -1.9)], 0.03, (240, 240, 240))
     pen.poly([(0, 0.6), (0.4, 0), (0, -0.6)], a)
     pen.poly([(0, 0.6), (-0.4, 0), (0, -0.6)], b)
+
+
+# Metres wide and high of what stands on the ground.
+SIZES: Mapping[Callable[[Pen, Random, Look], None], tuple[float, float]] = MappingProxyType(
+    {
+        tree: (2.4, 5.0),
+        bush: (1.5, 1.0),
+        hay_bale: (1.2, 1.2),
+        fence: (4.5, 1.05),
+        pig: (1.3, 0.75),
+        bus: (8.0, 2.9),
+        road_sign: (0.7, 2.6),
+        bin_: (0.6, 0.97),
+        crate: (0.7, 0.6),
+        barrel: (0.7, 0.9),
+        rock: (1.1, 0.5),
+        bag: (0.6, 0.56),
+        beach_ball: (0.4, 0.4),
+        sand_castle: (1.0, 0.8),
+        towel: (1.8, 0.3),
+        bollard: (0.5, 0.58),
+        guitar: (0.4, 1.1),
+        basket: (0.6, 0.38),
+    }
+)

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 from types import MappingProxyType
 
-from annotator.scenery import creatures, furniture
+from annotator.scenery import clutter, creatures, furniture
 from annotator.scenery.look import Look
 from annotator.scenery.objects import DRAWINGS, Draw
 from annotator.scenery.pen import Affine, Box
@@ -31,6 +31,24 @@ EXAGGERATION: Mapping[str, float] = MappingProxyType(
     {"cup": 2.0, "bottle": 1.45, "bowl": 1.7, "book": 1.45, "laptop": 1.5, "clock": 1.5, "bird": 1.9,
      "cat": 1.5, "dog": 1.25, "potted plant": 1.15, "sheep": 1.15}
 )  # fmt: skip
+# Nothing may tower over the viewer: highest in frame heights, where it is not the usual .85.
+TALLEST: Mapping[str, float] = MappingProxyType(
+    {
+        "bird": 0.24,
+        "cat": 0.4,
+        "dog": 0.6,
+        "sheep": 0.6,
+        "cow": 0.75,
+        "tractor": 0.75,
+        "car": 0.6,
+        "bicycle": 0.6,
+        "bench": 0.5,
+        "potted plant": 0.6,
+        "boat": 0.9,
+        "traffic light": 1.05,
+        "person": 1.0,
+    }
+)
 # Furniture first: tables carry what comes later.
 ORDER = (
     "dining table", "sofa", "bench", "tractor", "car", "boat", "cow", "sheep", "traffic light", "bicycle",
@@ -72,7 +90,7 @@ class Composer:
         self.stage, self.rng, self.look, self.aspect = stage, rng, look, aspect
         self.placed: list[Placed] = []
         self._taken: list[Box] = list(stage.blocked)
-        self._crowding = rng.uniform(0.2, 1.0)  # how much overlap is avoided in this picture
+        self._tries = rng.choice((1, 2, 3, 5))  # with few, things hide each other more
 
     def compose(self, counts: Mapping[str, int]) -> list[Placed]:
         """Place everything and return it, the furthest first."""
@@ -142,13 +160,11 @@ class Composer:
     def _best(
         self, spots: list[tuple[float, float, float]], wide: float, high: float
     ) -> tuple[float, float, float]:
-        """Return the spot (x, y, scale) with the most room; crowded pictures look less hard."""
+        """Return the spot (x, y, scale) with the most room."""
 
         def cost(spot: tuple[float, float, float]) -> float:
             x, y, s = spot
-            return (
-                self._room((x - wide * s / 2, y - high * s, x + wide * s / 2, y)) * self._crowding
-            )
+            return self._room((x - wide * s / 2, y - high * s, x + wide * s / 2, y))
 
         return min(spots, key=cost)
 
@@ -157,17 +173,19 @@ class Composer:
     ) -> Placed:
         """Put something on the ground or the water; `near` a table if there is one."""
         rng = self.rng
-        wide, high = SIZES.get(name, (1.0, 1.0))
+        wide, high = SIZES.get(name) or clutter.SIZES.get(draw, (1.0, 1.0))
         wide, high = wide * size, high * size
+        highest = TALLEST.get(name, 0.6 if not name else 0.85)
         tables = [thing for thing in self.placed if thing.name == "dining table"]
         spots = []
-        for _ in range(5):
+        for _ in range(self._tries):
             # more room in front than far away, but the far away is where most things are
             y = ground[0] + (ground[1] - ground[0]) * rng.random() ** 1.35
             s = self.stage.scale(y)
-            if s * high > 0.95:  # too close to the camera to be seen whole
-                y = ground[0] + (y - ground[0]) * 0.4
-                s = self.stage.scale(y)
+            if s * high > highest:  # too close to the camera: back, or as small as it may be
+                nearest = self.stage.horizon + highest / high * self.stage.camera_height
+                y = max(nearest, ground[0])
+                s = min(self.stage.scale(y), highest / high)
             margin = 0.1 * wide * s
             x = rng.uniform(margin, self.aspect - margin)
             if near and tables:
@@ -256,7 +274,7 @@ class Composer:
             return
         spots: list[tuple[float, float, float]] = []
         chosen: dict[tuple[float, float, float], Shelf] = {}
-        for _ in range(6):
+        for _ in range(self._tries + 2):
             shelf = rng.choice(shelves)
             y = rng.uniform(shelf.back, shelf.front)
             s = shelf.scale * size

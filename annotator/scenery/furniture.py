@@ -225,7 +225,7 @@ def lamp(pen: Pen, rng: Random, look: Look, height: float = 1.55) -> None:
     pen.stroke([(0, 0), (0, height - s * 0.5)], max(0.02, height * 0.022), foot)
     narrow = rng.uniform(0.4, 0.8)
     if lit:
-        pen.glow(0, height - s * 0.5, s * 1.7, s * 1.5, (255, 226, 150), 0.55)
+        pen.glow(0, height - s * 0.5, s * 1.7, s * 1.5, (255, 226, 150), 0.4)
         shade = mix(shade, (255, 240, 190), 0.55)
     pen.poly(
         [

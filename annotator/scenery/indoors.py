@@ -6,7 +6,7 @@ from random import Random
 
 from annotator.scenery import clutter
 from annotator.scenery.look import Look, jitter, pale
-from annotator.scenery.pen import Canvas, Colour, mix, tone
+from annotator.scenery.pen import Box, Canvas, Colour, mix, tone
 from annotator.scenery.stage import Shelf, Stage, Weather, at, rect
 
 
@@ -14,6 +14,15 @@ def _room(rng: Random) -> tuple[float, float, float]:
     """Return horizon, camera height and the foot of the wall of an indoor picture."""
     horizon = rng.uniform(0.22, 0.4)
     return horizon, rng.uniform(1.25, 1.6), rng.uniform(0.64, 0.78)
+
+
+def _panes(rng: Random, aspect: float, foot: float, chance: float = 0.6) -> tuple[Box, ...]:
+    """Return where a window is, or nothing."""
+    if rng.random() > chance:
+        return ()
+    wide = rng.uniform(0.3, 0.5)
+    x, y = rng.uniform(0.06, aspect - 0.06 - wide), rng.uniform(0.04, 0.1)
+    return ((x, y, x + wide, y + foot * rng.uniform(0.42, 0.58)),)
 
 
 def _walls(
@@ -43,17 +52,10 @@ def _walls(
     rect(canvas, 0, foot - 0.018, aspect, foot + 0.004, tone(wall, 0.35), 0)
 
 
-def _window(
-    canvas: Canvas,
-    rng: Random,
-    look: Look,
-    x: float,
-    y: float,
-    w: float,
-    h: float,
-    weather: Weather,
-) -> None:
-    """A window with a view, its upper left corner at (x, y)."""
+def _window(canvas: Canvas, rng: Random, look: Look, pane: Box, weather: Weather) -> None:
+    """A window with a view, framed by `pane` (left, top, right, bottom)."""
+    x, y = pane[:2]
+    w, h = pane[2] - x, pane[3] - y
     frame = rng.choice(((246, 242, 234), look.wood))
     rect(canvas, x, y, x + w, y + h, frame, 0.1)
     sky = weather.top if look.night else mix(weather.low, weather.top, 0.4)
@@ -91,6 +93,7 @@ def kitchen(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     shelf_y = top - 0.55 * scale
     wide = rng.uniform(0.7, 1.0) * aspect
     x0 = rng.choice((-0.05, aspect - wide + 0.05))
+    panes = _panes(rng, aspect, foot)
     seed = rng.getrandbits(48)
     open_shelf = rng.random() < 0.5
 
@@ -102,17 +105,8 @@ def kitchen(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
         for i in range(1, 4):
             y = shelf_y + (top - shelf_y) * i / 4
             rect(canvas, x0, y, x0 + wide, y + 0.003, tone(tiles, -0.1), 0)
-        if local.random() < 0.5:
-            _window(
-                canvas,
-                local,
-                look,
-                local.uniform(0.2, aspect - 0.5),
-                0.04,
-                0.36,
-                max(0.15, shelf_y - 0.06),
-                weather,
-            )
+        for pane in panes:
+            _window(canvas, local, look, pane, weather)
         if not open_shelf:
             x = x0
             while x < x0 + wide - 0.1:
@@ -163,7 +157,7 @@ def kitchen(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     if open_shelf and shelf_y > 0.14:
         shelves.append(Shelf(x0 + 0.05, x0 + wide - 0.05, shelf_y, shelf_y, scale, foot - 0.002))
     return Stage(
-        horizon, eye, (foot + 0.04, 1.14), paint, shelves=shelves,
+        horizon, eye, (foot + 0.04, 1.14), paint, shelves=shelves, blocked=panes,
         wall=((0.1, 0.06, aspect - 0.1, max(0.12, shelf_y - 0.1)), scale),
         things=(clutter.basket, clutter.bin_, clutter.crate, clutter.bag),
         small=(clutter.pan, clutter.kettle, clutter.fruit, clutter.plate, clutter.cereal, clutter.fruit), flat=(clutter.picture,),
@@ -181,23 +175,15 @@ def living_room(rng: Random, look: Look, aspect: float, weather: Weather) -> Sta
     board, top = rng.uniform(0.35, 0.6), foot - 0.62 * scale
     x0 = rng.uniform(-0.1, aspect - board + 0.1)
     high = foot - 1.6 * scale
+    panes = _panes(rng, aspect, foot)
     seed = rng.getrandbits(48)
     tall = rng.random() < 0.35
 
     def paint(canvas: Canvas) -> None:
         local = Random(seed)
         _walls(canvas, local, look, aspect, foot, wall, floor)
-        if local.random() < 0.6:
-            _window(
-                canvas,
-                local,
-                look,
-                local.uniform(0.1, aspect - 0.5),
-                0.06,
-                local.uniform(0.3, 0.45),
-                foot * 0.55,
-                weather,
-            )
+        for pane in panes:
+            _window(canvas, local, look, pane, weather)
         if local.random() < 0.65:
             rug = look.accent(local)
             pen = at(canvas, local.uniform(0.3, aspect - 0.3), foot + (1 - foot) * 0.5, 1)
@@ -246,7 +232,7 @@ def living_room(rng: Random, look: Look, aspect: float, weather: Weather) -> Sta
             )
         )
     return Stage(
-        horizon, eye, (foot + 0.03, 1.14), paint, shelves=shelves, wall=((0.1, 0.08, aspect - 0.1, max(0.15, high)), scale),
+        horizon, eye, (foot + 0.03, 1.14), paint, shelves=shelves, blocked=panes, wall=((0.1, 0.08, aspect - 0.1, max(0.15, high)), scale),
         things=(clutter.basket, clutter.guitar, clutter.bag, clutter.crate),
         small=(clutter.phone, clutter.paper, clutter.fruit, clutter.cereal), flat=(clutter.picture, clutter.picture),
     )  # fmt: skip
@@ -266,6 +252,7 @@ def office(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     s = (y - horizon) / eye
     top = y - 0.74 * s
     back = top - 0.2 * s
+    panes = _panes(rng, aspect, foot)
     seed = rng.getrandbits(48)
     shelf_y = foot - 1.75 * scale
     shelf = rng.random() < 0.6 and shelf_y > 0.14
@@ -273,18 +260,9 @@ def office(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     def paint(canvas: Canvas) -> None:
         local = Random(seed)
         _walls(canvas, local, look, aspect, foot, wall, floor)
-        if local.random() < 0.6:
-            _window(
-                canvas,
-                local,
-                look,
-                local.uniform(0.05, aspect - 0.6),
-                0.05,
-                local.uniform(0.3, 0.55),
-                foot * 0.5,
-                weather,
-            )
-        elif local.random() < 0.6:
+        for pane in panes:
+            _window(canvas, local, look, pane, weather)
+        if not panes and local.random() < 0.6:
             x = local.uniform(0.1, aspect - 0.5)
             rect(canvas, x, 0.1, x + 0.4, 0.34, (194, 156, 108), 0.06)
             for _ in range(5):
@@ -325,7 +303,7 @@ def office(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
             Shelf(x0 + 0.04, x0 + wide * 0.7 - 0.04, shelf_y, shelf_y, scale, foot - 0.002)
         )
     return Stage(
-        horizon, eye, (y + 0.05, 1.14), paint, shelves=shelves, wall=((0.1, 0.07, aspect - 0.1, max(0.14, shelf_y - 0.12)), scale),
+        horizon, eye, (y + 0.05, 1.14), paint, shelves=shelves, blocked=panes, wall=((0.1, 0.07, aspect - 0.1, max(0.14, shelf_y - 0.12)), scale),
         things=(clutter.bin_, clutter.bag, clutter.crate),
         small=(clutter.monitor, clutter.keyboard, clutter.paper, clutter.phone, clutter.monitor), flat=(clutter.picture,),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from random import Random
 from annotator.scenery import clutter
 from annotator.scenery.look import Look, hsv, jitter
 from annotator.scenery.pen import Canvas, Colour, Pen, mix, tone
-from annotator.scenery.stage import WEATHERS, Stage, Weather, at, rect
+from annotator.scenery.stage import Shelf, WEATHERS, Stage, Weather, at, rect
 
 
 def _sky(canvas: Canvas, weather: Weather, rng: Random, horizon: float, aspect: float) -> None:
@@ -332,9 +332,12 @@ def cafe(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     """The terrace of a café: a shop front and paving."""
     horizon, eye = rng.uniform(0.24, 0.4), rng.uniform(1.4, 1.8)
     foot = horizon + rng.uniform(0.24, 0.34)
-    wall = mix(look.accent(rng), (226, 208, 186), rng.uniform(0.3, 0.8))
+    wall = mix(look.accent(rng), (226, 208, 186), rng.uniform(0.2, 0.7))
     paving = jitter((196, 178, 158), rng, 14)
     seed = rng.getrandbits(48)
+    scale = (foot - horizon) / eye
+    bar, top = rng.uniform(0.3, 0.5), foot - 0.98 * scale
+    x0 = rng.uniform(-0.05, aspect - bar + 0.05)
 
     def paint(canvas: Canvas) -> None:
         local = Random(seed)
@@ -367,8 +370,21 @@ def cafe(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
         for i in range(5):
             y = foot + (1 - foot) * (i / 5) ** 1.6
             rect(canvas, 0, y, aspect, y + 0.003, tone(paving, -0.16), 0)
+        rect(canvas, x0, top, x0 + bar, foot + 0.02, tone(look.wood, -0.12), 0.12)
+        for i in range(1, 6):
+            rect(
+                canvas,
+                x0 + bar * i / 6,
+                top,
+                x0 + bar * i / 6 + 0.003,
+                foot + 0.02,
+                tone(look.wood, -0.3),
+                0,
+            )
+        rect(canvas, x0 - 0.015, top - 0.01, x0 + bar + 0.015, top + 0.014, tone(look.wood, 0.2), 0)
 
     return Stage(
         horizon, eye, (foot + 0.04, 1.14), paint, things=(clutter.bush, clutter.bag, clutter.bin_, clutter.barrel, clutter.bush),
-        small=(clutter.plate, clutter.fruit, clutter.phone, clutter.plate), wall=((0.05, 0.03, aspect - 0.05, 0.12), 0.3),
+        small=(clutter.plate, clutter.fruit, clutter.phone, clutter.plate), shelves=[Shelf(x0 + 0.02, x0 + bar - 0.02, top - 0.006, top, scale, foot + 0.01)],
+        wall=((0.05, 0.03, aspect - 0.05, 0.12), 0.3),
     )  # fmt: skip

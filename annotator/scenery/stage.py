@@ -89,3 +89,6 @@ def rect(
 ) -> None:
     """Fill a rectangle given in frame coordinates."""
     Pen(canvas, x0, y1, 1).box(0, 0, x1 - x0, y1 - y0, c, s)
+
+
+WEATHER_WEIGHTS = (3, 3, 3, 1.5, 1.5, 1, 1)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from annotator.errors import WorkspaceError
 
 FORMAT = 1
+COOCCURRENCE = "cooccurrence"  # the stack's name for the residual co-occurrence, which is live
 NEIGHBOURS_IN_REASONS = 20  # the k of the neighbour vote (reference §11)
 _PARTIAL = ".partial-"
 
@@ -150,7 +151,7 @@ class FittedModel:
     @cached_property
     def ist_weight(self) -> float:
         """Weight of the residual co-occurrence in the stack logit, 0 if it was not kept."""
-        return sum(s.weight for s in self.stack if s.kind == "ist" and s.kept)
+        return sum(s.weight for s in self.stack if s.name == COOCCURRENCE and s.kept)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.scores import FittedModel, ImageScores
+from annotator.scores import COOCCURRENCE, FittedModel, ImageScores
 
 MAX_NAMES = 3  # categories named in one reason
 TELLING = 0.1  # logits; a smaller push is not worth a word
@@ -342,9 +342,7 @@ def _live(row: ImageScores, labels: NDArray[np.int8]) -> _Live:
         name: scale * weights.get(name, 0.0) * (row.values[i] - model.typical_values[i])
         for i, name in enumerate(model.sources)
     }
-    for source in model.stack:
-        if source.kind == "ist":
-            parts[source.name] = terms.sum(axis=1)
+    parts[COOCCURRENCE] = terms.sum(axis=1)
     return _Live(row, labels, logits.astype(np.float32), terms.astype(np.float32), parts)
 
 

@@ -13,6 +13,7 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -26,9 +27,9 @@ from annotator.formats.table import (
     PRESENT,
     LabelledImage,
     LabelTable,
-    Provenance,
     Unlisted,
 )
+from annotator.types import Provenance
 
 _PRESENT, _ABSENT, _UNKNOWN = 1, 2, 4  # bits of what a file says about a cell
 _LISTS = {
@@ -102,20 +103,24 @@ def _annotation_lines(
     ):
         origin = label.provenance
         if origin not in attributes:
-            attributes[origin] = json.dumps(
-                {
-                    "source": origin.source,
-                    "user": origin.user,
-                    "model_version": origin.model_version,
-                    "decided_at": origin.decided_at,
-                }
-            )
+            attributes[origin] = _attributes(origin)
         score = "" if label.score is None else f'"score": {round(label.score, 6)}, '
         yield (
             f'\n{{"id": {number}, "image_id": {image.id}, "category_id": {label.category_id}, '
             f'"iscrowd": 0, "area": {image.width * image.height}, {score}'
             f'"attributes": {attributes[origin]}}}'
         )
+
+
+def _attributes(origin: Provenance) -> str:
+    return json.dumps(
+        {
+            "source": origin.source,
+            "user": origin.user,
+            "model_version": origin.model_version_id,
+            "decided_at": origin.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        }
+    )
 
 
 def coco_to_labels(stream: IO[str], *, unlisted: Unlisted) -> LabelTable:

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.types import Provenance
+
 Unlisted = Literal["absent", "unknown"]
 """What a label that a file does not list means: asked for, never guessed."""
 
@@ -30,23 +32,6 @@ class LabelTable:
     images: Sequence[str]
     categories: Sequence[str]
     states: NDArray[np.int8]
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a label comes from.
-
-    Attributes:
-        source: how it was decided, such as ``focus`` or ``import``.
-        user: name of the person.
-        model_version: of the suggestion that was accepted, if there was one.
-        decided_at: UTC, ISO 8601 with Z.
-    """
-
-    source: str
-    user: str | None = None
-    model_version: int | None = None
-    decided_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from annotator.errors import FormatError
 from annotator.formats.coco import coco_to_labels, labels_to_coco
 from annotator.formats.json_stream import JsonStream
-from annotator.formats.table import LabelledImage, LabelTable, PresentLabel, Provenance
+from annotator.formats.table import LabelledImage, LabelTable, PresentLabel
+from annotator.types import Provenance
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -228,12 +230,14 @@ def test_reading_in_pieces_gives_what_reading_at_once_gives(
 
 # Writing
 
-ORIGIN = Provenance("focus", "Åsa", 4, "2026-03-01T12:00:00Z")
+NOON = datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1)))
+ORIGIN = Provenance("focus", "Åsa", 4, NOON)
+IMPORT = Provenance("import", None, None, NOON)
 IMAGES = [
     LabelledImage(2, 'a/"b".jpg', 40, 30, [PresentLabel(3, ORIGIN, 0.1234567)], [2]),
     LabelledImage(
         5, "c.jpg", 10, 10,
-        [PresentLabel(2, Provenance("import")), PresentLabel(1, Provenance("import"))], [],
+        [PresentLabel(2, IMPORT), PresentLabel(1, IMPORT)], [],
     ),
     LabelledImage(9, "d.jpg", 10, 10, [], []),
 ]  # fmt: skip

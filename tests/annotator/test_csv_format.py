@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from annotator.errors import AnnotatorError, InvalidInput
 from annotator.formats.csv import csv_to_labels, labels_to_csv
-from annotator.formats.table import LabelledImage, LabelTable, PresentLabel, Provenance
+from annotator.formats.table import LabelledImage, LabelTable, PresentLabel
+from annotator.types import Provenance
 
 
 def read(text: str, **options: Any) -> LabelTable:
@@ -102,7 +104,7 @@ def write(images: list[LabelledImage], categories: list[tuple[int, str]]) -> tup
     return column, out.getvalue()
 
 
-PRESENT = Provenance("import")
+PRESENT = Provenance("import", None, None, datetime(2026, 3, 1, tzinfo=UTC))
 
 
 def test_a_written_file_reads_as_it_looks() -> None:

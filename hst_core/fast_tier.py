@@ -1,0 +1,618 @@
+"""The fast tier: suggestions from frozen features and a few decisions, in seconds (reference §11).
+
+The base, its neighbours and prototypes (CST) and residual co-occurrence (IST) are fitted on known
+cells, every one convex or closed, and fused by a stack that sees only values from fits which had
+not seen the cell in question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int8, Int32
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from hst_core.cooccurrence import ResidualCooccurrence
+from hst_core.cst import CategoryPrototypes
+from hst_core.labels import check_label_matrix
+from hst_core.linear import LinearBase, LinearConfig
+from hst_core.neighbours import NeighbourGraph, NeighbourTransfer
+from hst_core.projection import FeatureSpace
+from hst_core.stacking import (
+    EvidenceStack,
+    SourceKind,
+    SourceWeight,
+    StackSource,
+    assign_folds,
+)
+from hst_core.stopping import ShouldStop, check_stop
+from hst_core.thresholds import learn_thresholds
+
+#: What a category waits for, in words for the person who labels.
+WAITS_FOR_BOTH = "needs at least one present and one absent label"
+WAITS_FOR_PRESENT = "needs at least one present label"
+WAITS_FOR_ABSENT = "needs at least one absent label"
+
+
+@dataclass(frozen=True)
+class FastTierConfig:
+    """How the fast tier is fitted.
+
+    Attributes:
+        folds: over cells, for out-of-fold evidence.
+        linear: of the base.
+        neighbours: k, how many images vote.
+        neighbour_temperature: see :class:`~hst_core.neighbours.NeighbourTransfer`.
+        prototypes: K, most prototypes per category.
+        exemplars: images remembered per category, to be shown.
+        cooccurrence_l2: strengths of the residual co-occurrence to choose from.
+        stack_cells: most known cells that weights and calibration are fitted on.
+        seed: of folds, prototypes and samples.
+    """
+
+    folds: int = 5
+    linear: LinearConfig = field(default_factory=LinearConfig)
+    neighbours: int = 40
+    neighbour_temperature: float = 0.1
+    prototypes: int = 10
+    exemplars: int = 12
+    cooccurrence_l2: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
+    stack_cells: int = 200_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExtraSource:
+    """Evidence from elsewhere, such as a trained network; it enters under the same rule.
+
+    Attributes:
+        name: unlike that of any other source.
+        kind: of transfer.
+        values: log-odds-like evidence for every cell, 0 = none; for known cells from a fit that
+            had not seen the cell.
+        live: the tool computes the values anew from the labels known at the time, so they are no
+            part of the stored picture logit.
+    """
+
+    name: str
+    kind: SourceKind
+    values: Float32[np.ndarray, "images categories"]
+    live: bool = False
+
+
+@dataclass(frozen=True)
+class FastTierScores:
+    """What the tool stores of a fit; with it, suggestions need numpy only.
+
+    The log odds of a cell given the labels known now, with w the weight of a source, are
+    ``calibration[0] * (picture_logit + w["cooccurrence"] * sum_j V_ij (y_j - reference_j) + live
+    sources) + calibration[1]``, the sum over the known labels j != i of the image.
+
+    Attributes:
+        probability: calibrated, with the labels known at fit time; known cells out of fold.
+        picture_logit: of the stack without its live sources, before calibration.
+        reference: p_j of the co-occurrence residual, known cells out of fold.
+        sources: values of the stored sources by name.
+        cooccurrence: V, symmetric with a zero diagonal.
+        stack: weight of each source.
+        calibration: [slope; intercept] per category.
+        threshold: on the probability, learned on out-of-fold values (reference §5).
+        neighbours: rows of the nearest fitted images, -1 = none.
+        neighbour_similarity: their cosines.
+        exemplars: rows of known-present images nearest to the category's prototypes, -1 = none.
+    """
+
+    probability: Float32[np.ndarray, "images categories"]
+    picture_logit: Float32[np.ndarray, "images categories"]
+    reference: Float32[np.ndarray, "images categories"]
+    sources: dict[str, Float32[np.ndarray, "images categories"]]
+    cooccurrence: Float32[np.ndarray, "categories categories"]
+    stack: tuple[SourceWeight, ...]
+    calibration: Float32[np.ndarray, "2 categories"]
+    threshold: Float32[np.ndarray, " categories"]
+    neighbours: Int32[np.ndarray, "images neighbours"]
+    neighbour_similarity: Float32[np.ndarray, "images neighbours"]
+    exemplars: Int32[np.ndarray, "categories exemplars"]
+
+
+class FastTier:
+    """A fit of the fast tier; made by :meth:`fit`, never changed.
+
+    Attributes:
+        config: it was fitted with.
+        waiting: categories without a model, and what each waits for.
+    """
+
+    def __init__(self, state: _State, images: _Images | None) -> None:
+        self._state = state
+        self._images = images
+        self.config = state.config
+        self.waiting = state.waiting
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: Float32[np.ndarray, "images channels"],
+        labels: Int8[np.ndarray, "images categories"],
+        *,
+        config: FastTierConfig | None = None,
+        neighbours: NeighbourGraph | None = None,
+        previous: FastTier | None = None,
+        extra_sources: Sequence[ExtraSource] = (),
+        progress: Callable[[float, str], None] | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> FastTier:
+        """Fit on what is known now.
+
+        Args:
+            vectors: pooled features, at least one image.
+            labels: -1 absent, 0 unknown, 1 present.
+            config: defaults if None.
+            neighbours: graph of exactly these images; built here if None, which at many images
+                takes longer than everything else.
+            previous: an earlier fit to start from. Labels may have changed, and images and
+                categories may have been appended since; the order must be the same.
+            extra_sources: evidence from elsewhere.
+            progress: told the share done and what comes next.
+            should_stop: asked at least every second or so.
+
+        Raises:
+            Stopped: if ``should_stop`` says so.
+            ValueError: if the shapes do not fit together.
+        """
+        labels = check_label_matrix(labels)
+        fitting = _Fitting(
+            config or (previous.config if previous is not None else FastTierConfig()),
+            _check_graph(vectors, labels, neighbours, should_stop),
+            labels,
+            previous._state if previous is not None else None,
+            _check_sources(extra_sources, labels.shape),
+            progress or (lambda share, message: None),
+            should_stop,
+        )
+        return cls(*fitting.run())
+
+    def scores(self) -> FastTierScores:
+        """Return the scores of the fitted images.
+
+        Raises:
+            ValueError: for a tier restored from a checkpoint, whose scores were stored apart.
+        """
+        if self._images is None:
+            raise ValueError("a restored fit has no scores of its own (use those stored with it)")
+        return self._images.scores
+
+    def scores_for(
+        self,
+        vectors: Float32[np.ndarray, "images channels"],
+        neighbours: NeighbourGraph | None = None,
+        extra_values: Mapping[str, Float32[np.ndarray, "images categories"]] | None = None,
+    ) -> FastTierScores:
+        """Score images that were not part of the fit and of which no label is known.
+
+        Args:
+            vectors: pooled features.
+            neighbours: the graph of the fit; only needed for a restored tier.
+            extra_values: of the extra sources, by name; one that is missing counts as 0.
+        """
+        graph = neighbours
+        if graph is None and self._images is not None:
+            graph = self._images.graph
+        if graph is None:
+            raise ValueError("a restored fit needs the neighbour graph it was fitted with")
+        return self._state.score_others(vectors, graph, dict(extra_values or {}))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain values: everything but the features and the scores."""
+        return self._state.to_dict()
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> FastTier:
+        """Restore a fit, to score other images with or to start the next fit from."""
+        return cls(_State.from_dict(state), None)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What belongs to the fitted images."""
+
+    graph: NeighbourGraph
+    scores: FastTierScores
+
+
+@dataclass(frozen=True)
+class _State:
+    """Everything that scores images."""
+
+    config: FastTierConfig
+    space: FeatureSpace
+    base: LinearBase
+    prototypes: CategoryPrototypes
+    prototype_scale: NDArray[np.float32]  # [2, categories]: mean and deviation of the cosine
+    cooccurrence: ResidualCooccurrence
+    picture_stack: EvidenceStack
+    stack: EvidenceStack
+    prior_logit: NDArray[np.float32]
+    threshold: NDArray[np.float32]
+    labels: NDArray[np.int8]
+    folds: NDArray[np.int8]
+    waiting: list[tuple[int, str]]
+    extra: tuple[tuple[str, bool], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return tensors, numbers and text only, as ``weights_only`` loading wants."""
+        return {
+            "config": asdict(self.config),
+            "space": self.space.state_dict(),
+            "base": self.base.state_dict(),
+            "prototypes": self.prototypes.state_dict(),
+            "prototype_scale": torch.from_numpy(self.prototype_scale),
+            "cooccurrence": {
+                "matrix": torch.from_numpy(self.cooccurrence.matrix),
+                "fold_matrices": torch.from_numpy(self.cooccurrence.fold_matrices),
+                "image_folds": torch.from_numpy(self.cooccurrence.image_folds),
+                "l2": self.cooccurrence.l2,
+            },
+            "picture_stack": self.picture_stack.state_dict(),
+            "stack": self.stack.state_dict(),
+            "prior_logit": torch.from_numpy(self.prior_logit),
+            "threshold": torch.from_numpy(self.threshold),
+            "labels": torch.from_numpy(self.labels),
+            "folds": torch.from_numpy(self.folds),
+            "waiting": [list(item) for item in self.waiting],
+            "extra": [list(item) for item in self.extra],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> _State:
+        config = dict(state["config"])
+        config["linear"] = LinearConfig(**_tuples(config["linear"]))
+        prototypes = state["prototypes"]
+        categories, count, channels = prototypes["centroids"].shape
+        module = CategoryPrototypes(categories, channels, count, prototypes["exemplars"].shape[2])
+        module.load_state_dict(prototypes)
+        cooccurrence = state["cooccurrence"]
+        return cls(
+            config=FastTierConfig(**_tuples(config)),
+            space=FeatureSpace.from_state_dict(state["space"]),
+            base=LinearBase.from_state_dict(state["base"]),
+            prototypes=module,
+            prototype_scale=state["prototype_scale"].numpy(),
+            cooccurrence=ResidualCooccurrence(
+                cooccurrence["matrix"].numpy(),
+                cooccurrence["fold_matrices"].numpy(),
+                cooccurrence["image_folds"].numpy(),
+                float(cooccurrence["l2"]),
+            ),
+            picture_stack=EvidenceStack.from_state_dict(state["picture_stack"]),
+            stack=EvidenceStack.from_state_dict(state["stack"]),
+            prior_logit=state["prior_logit"].numpy(),
+            threshold=state["threshold"].numpy(),
+            labels=state["labels"].numpy(),
+            folds=state["folds"].numpy(),
+            waiting=[(int(index), str(text)) for index, text in state["waiting"]],
+            extra=tuple((str(name), bool(live)) for name, live in state["extra"]),
+        )
+
+    def prototype_values(self, cosine: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring cosines of all categories to one scale."""
+        mean, deviation = self.prototype_scale
+        return _standard(cosine, mean, deviation)
+
+    def score_others(
+        self,
+        vectors: NDArray[np.float32],
+        graph: NeighbourGraph,
+        extra: dict[str, NDArray[np.float32]],
+    ) -> FastTierScores:
+        coordinates = self.space.apply(vectors)
+        shape = (len(vectors), len(self.prior_logit))
+        indices, similarities = graph.query(vectors)
+        base = self.base.logits(coordinates).numpy()
+        fitted = expit(self.base.logits(graph.coordinates).numpy())
+        voters = _voters(self.config, indices, similarities, len(graph))
+        cosine = self.prototypes.similarity(coordinates).scores.numpy()
+        stored = {
+            "base": base,
+            "prior": np.broadcast_to(self.prior_logit, shape),
+            "neighbours": voters.vote(fitted, self.labels, self.prior_logit),
+            "prototypes": self.prototype_values(cosine),
+            **{name: extra[name] for name, live in self.extra if not live and name in extra},
+        }
+        return _assemble(self, stored, {}, (indices, similarities))
+
+
+class _Fitting:
+    """One call of :meth:`FastTier.fit`, step by step."""
+
+    def __init__(
+        self,
+        config: FastTierConfig,
+        graph: NeighbourGraph,
+        labels: NDArray[np.int8],
+        previous: _State | None,
+        extra: Sequence[ExtraSource],
+        progress: Callable[[float, str], None],
+        should_stop: ShouldStop | None,
+    ) -> None:
+        self.config, self.graph, self.labels = config, graph, labels
+        if previous is not None and not previous.space.same_as(graph.space):
+            previous = None  # coordinates mean something else now
+        self.previous, self.extra = previous, extra
+        self.progress, self.should_stop = progress, should_stop
+        self.folds = assign_folds(
+            labels, config.folds, config.seed, previous.folds if previous else None
+        )
+        #: Log odds per category: of all known cells, then without each fold.
+        self.priors = [
+            _prior_logit(np.where(self.folds == f, 0, labels).astype(np.int8) if f >= 0 else labels)
+            for f in range(-1, config.folds)
+        ]
+        self.prior_logit = self.priors[0]
+        self.waiting = _waiting(labels)
+        #: Labels of the categories that have a model; the others' would only disturb the fusion.
+        self.usable = labels.copy()
+        self.usable[:, [index for index, _ in self.waiting]] = 0
+
+    def run(self) -> tuple[_State, _Images]:
+        """Fit everything and score the fitted images."""
+        self.progress(0.0, "fitting the base")
+        base = LinearBase.fit(
+            self.graph.coordinates,
+            self.labels,
+            self.folds,
+            self.config.folds,
+            self.config.linear,
+            previous=self.previous.base if self.previous else None,
+            should_stop=self.should_stop,
+        )
+        self.progress(0.6, "asking the neighbours")
+        stored = self.base_and_neighbours(base)
+        prototypes, scale, stored["prototypes"] = self.fit_prototypes()
+        stored |= {s.name: s.values for s in self.extra if not s.live}
+        self.progress(0.75, "fitting co-occurrence")
+        kinds = _KINDS | {s.name: s.kind for s in self.extra}
+        cells = self.sample_cells()
+        picture_stack = self.fit_stack(stored, kinds, cells)
+        offset = picture_stack.logit(stored, self.labels.shape)
+        reference = picture_stack.probability(offset)
+        cooccurrence = ResidualCooccurrence.fit(
+            self.usable,
+            reference,
+            offset,
+            number_of_folds=self.config.folds,
+            l2=self.config.cooccurrence_l2,
+            seed=self.config.seed,
+            previous=self.previous.cooccurrence if self.previous else None,
+            should_stop=self.should_stop,
+        )
+        self.progress(0.9, "fusing the evidence")
+        live = {"cooccurrence": cooccurrence.transfer(self.usable, reference)}
+        live |= {s.name: s.values for s in self.extra if s.live}
+        stack = self.fit_stack(stored | live, kinds, cells)
+        state = _State(
+            config=self.config,
+            space=self.graph.space,
+            base=base,
+            prototypes=prototypes,
+            prototype_scale=scale,
+            cooccurrence=cooccurrence,
+            picture_stack=picture_stack,
+            stack=stack,
+            prior_logit=self.prior_logit,
+            threshold=np.full(self.labels.shape[1], 0.5, dtype=np.float32),
+            labels=self.labels,
+            folds=self.folds,
+            waiting=self.waiting,
+            extra=tuple((s.name, s.live) for s in self.extra),
+        )
+        return self.finish(state, stored, live)
+
+    def base_and_neighbours(self, base: LinearBase) -> dict[str, NDArray[np.float32]]:
+        """Return the base's logits, the prior and the vote, known cells out of fold.
+
+        For a cell of fold f, also the neighbours that are not known vote with the base that was
+        fitted without fold f: the other would have passed the cell's own label on to them.
+        """
+        voters = _voters(self.config, self.graph.indices, self.graph.similarities, len(self.graph))
+        logits = base.logits(self.graph.coordinates).numpy()
+        votes = voters.vote(expit(logits), self.labels, self.prior_logit)
+        prior = np.broadcast_to(self.prior_logit, logits.shape).copy()
+        for fold in range(self.config.folds):
+            check_stop(self.should_stop)
+            held = self.folds == fold
+            if not held.any():
+                continue
+            fold_logits = base.logits(self.graph.coordinates, 1 + fold).numpy()
+            fold_votes = voters.vote(expit(fold_logits), self.labels, self.priors[1 + fold])
+            logits[held], votes[held] = fold_logits[held], fold_votes[held]
+            prior[held] = np.broadcast_to(self.priors[1 + fold], prior.shape)[held]
+        return {"base": logits, "prior": prior, "neighbours": votes}
+
+    def fit_prototypes(
+        self,
+    ) -> tuple[CategoryPrototypes, NDArray[np.float32], NDArray[np.float32]]:
+        """Return the prototypes, the scale of their cosines, and the values, left one out."""
+        coordinates, labels = self.graph.coordinates, torch.from_numpy(self.labels)
+        prototypes = CategoryPrototypes(
+            self.labels.shape[1],
+            coordinates.shape[1],
+            self.config.prototypes,
+            max(1, -(-self.config.exemplars // self.config.prototypes) + 1),
+        )
+        for category in range(self.labels.shape[1]):
+            check_stop(self.should_stop)
+            prototypes.fit(coordinates, labels, seed=self.config.seed, categories=[category])
+        found = prototypes.similarity(coordinates, labels)
+        cosine = found.scores.numpy()
+        scale = np.stack([cosine.mean(axis=0), cosine.std(axis=0)]).astype(np.float32)
+        values = _standard(cosine, *scale)
+        return prototypes, scale, np.where(found.valid.numpy(), values, 0.0).astype(np.float32)
+
+    def sample_cells(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return rows and columns of the known cells that the stack is fitted on."""
+        rows, columns = np.nonzero(self.usable)
+        if len(rows) > self.config.stack_cells:
+            generator = np.random.default_rng(self.config.seed)
+            chosen = np.sort(
+                generator.choice(len(rows), size=self.config.stack_cells, replace=False)
+            )
+            rows, columns = rows[chosen], columns[chosen]
+        return rows, columns
+
+    def fit_stack(
+        self,
+        values: Mapping[str, NDArray[np.float32]],
+        kinds: Mapping[str, SourceKind],
+        cells: tuple[NDArray[np.intp], NDArray[np.intp]],
+    ) -> EvidenceStack:
+        """Fit a stack of these sources."""
+        check_stop(self.should_stop)
+        return EvidenceStack.fit(
+            [StackSource(name, kinds[name], value[cells]) for name, value in values.items()],
+            (self.labels[cells] == 1).astype(np.float64),
+            cells[1],
+            self.folds[cells],
+            self.labels.shape[1],
+        )
+
+    def finish(
+        self,
+        state: _State,
+        stored: dict[str, NDArray[np.float32]],
+        live: dict[str, NDArray[np.float32]],
+    ) -> tuple[_State, _Images]:
+        """Score the fitted images and learn the thresholds on their known cells."""
+        graph = (self.graph.indices, self.graph.similarities)
+        scores = _assemble(state, stored, live, graph)
+        threshold = learn_thresholds(scores.probability, self.usable)
+        state = replace(state, threshold=threshold)
+        return state, _Images(self.graph, replace(scores, threshold=threshold))
+
+
+_KINDS: dict[str, SourceKind] = {
+    "base": "classifier",
+    "prior": "prior",
+    "neighbours": "cst",
+    "prototypes": "cst",
+    "cooccurrence": "ist",
+}
+
+
+def _assemble(
+    state: _State,
+    stored: dict[str, NDArray[np.float32]],
+    live: dict[str, NDArray[np.float32]],
+    graph: tuple[NDArray[np.int32], NDArray[np.float32]],
+) -> FastTierScores:
+    """Put the stack's formula together; waiting categories get their prior and nothing else."""
+    shape = stored["base"].shape
+    waiting = [index for index, _ in state.waiting]
+    picture_logit = state.stack.logit(stored, shape)
+    picture_logit[:, waiting] = state.prior_logit[waiting]
+    total = picture_logit.copy()
+    for name, value in live.items():
+        total += np.float32(state.stack.weight(name)) * value
+    total[:, waiting] = state.prior_logit[waiting]
+    reference = state.picture_stack.probability(state.picture_stack.logit(stored, shape))
+    reference[:, waiting] = expit(state.prior_logit[waiting])
+    return FastTierScores(
+        probability=state.stack.probability(total),
+        picture_logit=picture_logit,
+        reference=reference,
+        sources=stored,
+        cooccurrence=state.cooccurrence.matrix,
+        stack=state.stack.sources,
+        calibration=state.stack.calibration,
+        threshold=state.threshold,
+        neighbours=graph[0],
+        neighbour_similarity=graph[1],
+        exemplars=state.prototypes.nearest_images(state.config.exemplars).numpy().astype(np.int32),
+    )
+
+
+def _voters(
+    config: FastTierConfig,
+    indices: NDArray[np.int32],
+    similarities: NDArray[np.float32],
+    images: int,
+) -> NeighbourTransfer:
+    return NeighbourTransfer(
+        indices,
+        similarities,
+        images,
+        count=config.neighbours,
+        temperature=config.neighbour_temperature,
+    )
+
+
+def _standard(
+    cosine: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Standard score per category; 0 where all cosines are equal."""
+    scaled = (cosine - mean) / np.maximum(deviation, 1e-6)
+    return np.where(deviation > 1e-6, scaled, 0.0).astype(np.float32)
+
+
+def _prior_logit(labels: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return log odds per category, drawn to the share of all categories as by two cells."""
+    positives, counts = (labels == 1).sum(axis=0), (labels != 0).sum(axis=0)
+    share = (positives.sum() + 1.0) / (counts.sum() + 10.0)
+    rate = (positives + 2.0 * share) / (counts + 2.0)
+    result: NDArray[np.float32] = np.log(rate / (1.0 - rate)).astype(np.float32)
+    return result
+
+
+def _waiting(labels: NDArray[np.int8]) -> list[tuple[int, str]]:
+    present, absent = (labels == 1).any(axis=0), (labels == -1).any(axis=0)
+    texts = {
+        (False, False): WAITS_FOR_BOTH,
+        (False, True): WAITS_FOR_PRESENT,
+        (True, False): WAITS_FOR_ABSENT,
+    }
+    return [
+        (index, texts[bool(p), bool(a)])
+        for index, (p, a) in enumerate(zip(present, absent, strict=True))
+        if not (p and a)
+    ]
+
+
+def _check_graph(
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int8],
+    graph: NeighbourGraph | None,
+    should_stop: ShouldStop | None,
+) -> NeighbourGraph:
+    if len(vectors) != len(labels):
+        raise ValueError(f"got {len(vectors)} vectors and labels of {len(labels)} images")
+    if graph is None:
+        return NeighbourGraph.build(vectors, should_stop=should_stop)
+    if len(graph) != len(vectors):
+        raise ValueError(
+            f"the neighbour graph has {len(graph)} images, expected {len(vectors)} (extend it)"
+        )
+    return graph
+
+
+def _check_sources(sources: Sequence[ExtraSource], shape: tuple[int, ...]) -> Sequence[ExtraSource]:
+    names = set(_KINDS)
+    for source in sources:
+        if source.values.shape != shape:
+            raise ValueError(
+                f"source {source.name!r} must have values {list(shape)}, "
+                f"got {list(source.values.shape)}"
+            )
+        if source.name in names:
+            raise ValueError(f"the name {source.name!r} is taken by another source")
+        names.add(source.name)
+    return sources
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn lists, which files have, back into the tuples of a configuration."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

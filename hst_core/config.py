@@ -61,6 +61,8 @@ class ModelConfig:
         fixed_threshold: a constant instead of learned thresholds (ablation).
         threshold_temperature: tau of the threshold loss.
         blending: SARB; adds blended features at the named level.
+        skip: add the logits of the base, a linear classifier on the pooled vector (reference
+            §11); the network then starts as that base and learns what it lacks.
     """
 
     representation: Literal["decoupling", "attention", "modulation"] = "decoupling"
@@ -84,6 +86,7 @@ class ModelConfig:
     fixed_threshold: float | None = None
     threshold_temperature: float = 0.05
     blending: Literal["none", "instance", "prototype", "both"] = "none"
+    skip: bool = False
 
     def __post_init__(self) -> None:
         for name in ("attention_hidden", "word_dimension", "pair_projection", "pair_hidden"):

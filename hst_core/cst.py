@@ -363,7 +363,7 @@ class CategoryPrototypes(nn.Module):
             rows = (labels[:, category] == 1).nonzero()[:, 0]
             own = features[rows] if features.ndim == 2 else features[rows, category]
             one = slice(category, category + 1)
-            cosines = self.cosines(own[:, None] if features.ndim == 3 else own, one)[:, 0]
+            cosines = self.cosines(own, one)[:, 0]
             cosines, live = self._without_self(cosines, category)
             scores[rows, category] = self._reduce(cosines, reduction, live).to(scores.dtype)
             valid[rows, category] = live.any(dim=1)

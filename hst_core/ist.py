@@ -155,9 +155,6 @@ class IntraImageTransfer(nn.Module):
         head: one output vector per pair, one shared by all (with a bias per pair), or ``auto``:
             per pair while that costs less than 128 MiB.
         reduction: of the scores, ``mean`` or the paper's ``sum``.
-        gamma_positive: see :func:`~hst_core.losses.asymmetric_pair_loss`.
-        gamma_negative: see there.
-        margin: see there.
         generator: for the initial weights of the pairs.
     """
 
@@ -170,9 +167,6 @@ class IntraImageTransfer(nn.Module):
         hidden: int = 1024,
         head: PairHead = "auto",
         reduction: PairReduction = "mean",
-        gamma_positive: float = 1.0,
-        gamma_negative: float = 2.0,
-        margin: float = 0.05,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -183,7 +177,6 @@ class IntraImageTransfer(nn.Module):
         pairs = categories * (categories - 1) // 2
         self.categories = categories
         self.reduction: PairReduction = reduction
-        self.gammas_and_margin = (gamma_positive, gamma_negative, margin)
         self.project = nn.Linear(channels, projection)
         self.first = nn.Linear(projection, hidden, bias=False)
         self.second = nn.Linear(projection, hidden)
@@ -246,6 +239,9 @@ class IntraImageTransfer(nn.Module):
         category_features: Float[Tensor, "batch categories channels"],
         labels: Int[Tensor, "batch categories"],
         *,
+        gamma_positive: float = 1.0,
+        gamma_negative: float = 2.0,
+        margin: float = 0.05,
         limit: int = 0,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, ""]:
@@ -254,13 +250,16 @@ class IntraImageTransfer(nn.Module):
         Args:
             category_features: of the images of the batch.
             labels: evidence labels.
+            gamma_positive: see :func:`~hst_core.losses.asymmetric_pair_loss`.
+            gamma_negative: see there.
+            margin: see there.
             limit: about how many pairs to evaluate at most, drawn at random; 0 is all. With many
                 categories a sample estimates the same mean at a fraction of the cost.
             generator: of that draw, on the CPU; needed where ``limit`` is given.
         """
         images, first, second, targets = used_pairs(labels, limit, generator)
         logits = self.pair_logits(category_features, images, first, second)
-        return asymmetric_pair_loss(logits, targets, *self.gammas_and_margin)
+        return asymmetric_pair_loss(logits, targets, gamma_positive, gamma_negative, margin)
 
     @torch.no_grad()
     def transfer(

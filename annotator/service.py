@@ -1,0 +1,1158 @@
+"""AnnotationService: every use case of the tool, shared by pages, command line and Python callers.
+
+Synchronous and thread-safe; several processes may work on the same workspace. What a method has
+returned is on disk. No torch: scores come from the folders that the worker writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from annotator.db import cells as packed
+from annotator.db import store
+from annotator.db.cells import Cells
+from annotator.db.engine import Database
+from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
+from annotator.images import ScannedImage, UnreadableImage
+from annotator.names import clean_name, name_key
+from annotator.open_scores import OpenScores, label_vector, live_probabilities, prior_of, suggest
+from annotator.queue_orders import QueueOrder, QueueOrders, check_queue
+from annotator.scores import ScoreFolder
+from annotator.settings import Workspace
+from annotator.suggestions import CellEvidence, explain
+from annotator.types import (
+    AddReport,
+    Category,
+    CellBatch,
+    CellChange,
+    DecideResult,
+    Event,
+    ExportImage,
+    Image,
+    ImageState,
+    ImportReport,
+    Job,
+    Labels,
+    LeftCell,
+    ModelVersion,
+    Provenance,
+    QueuePage,
+    Status,
+    StoredSuggestion,
+    UndoResult,
+    User,
+)
+
+__all__ = [
+    "AddReport",
+    "AnnotationService",
+    "Category",
+    "CellBatch",
+    "CellChange",
+    "DecideResult",
+    "Export",
+    "Image",
+    "ImageState",
+    "ImportReport",
+    "Job",
+    "Labels",
+    "ModelVersion",
+    "QueuePage",
+    "Status",
+    "UndoResult",
+    "User",
+]
+
+SUGGESTIONS_SHOWN = 24
+"""Suggestions in the state of a picture unless asked otherwise."""
+
+LEASE = timedelta(minutes=10)
+"""How long a picture that was handed out is nobody else's; renewed with each further one."""
+
+WORKER_SILENCE = timedelta(seconds=15)
+"""Without a sign of life for this long, the worker counts as gone."""
+
+_FULL_STATES = 8  # pictures up to which an answer carries whole states
+_LIVE_SCORES = 8  # pictures up to which scores are computed under the labels known now
+_REVISIONS = 5_000  # pictures up to which an answer carries revisions
+_LEFT_SHOWN = 100
+_ADD_AT_ONCE = 500
+_STATES_OF_A_CELL = (-1, 0, 1)
+
+ConflictPolicy = Literal["keep", "overwrite"]
+Progress = Callable[[int], None]
+Ids = NDArray[np.int64]
+T = TypeVar("T")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AnnotationService:
+    """All use cases on one workspace. Also a context manager.
+
+    Args:
+        workspace: opened; its label database must exist (see `create`).
+        clock: gives the time, aware.
+    """
+
+    def __init__(self, workspace: Workspace, *, clock: Callable[[], datetime] = _now) -> None:
+        self._set_up(workspace, Database.open(workspace.database_url), clock)
+
+    @classmethod
+    def create(cls, workspace: Workspace, *, clock: Callable[[], datetime] = _now) -> Self:
+        """Make the label database of a new workspace; one that is there already is opened."""
+        service = cls.__new__(cls)
+        service._set_up(workspace, Database.create(workspace.database_url), clock)
+        return service
+
+    def _set_up(
+        self, workspace: Workspace, database: Database, clock: Callable[[], datetime]
+    ) -> None:
+        self.workspace = workspace
+        self.database = database
+        self._clock = clock
+        self._scores = OpenScores(workspace.scores)
+        self._orders = QueueOrders(workspace.settings.seed)
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -------------------------------------------------------------------------- people
+
+    def ensure_user(self, name: str) -> User:
+        """The person of this name, added if there is none.
+
+        Raises:
+            InvalidInput: if the name is empty, too long or has control characters.
+        """
+        name = clean_name(name, "user")
+        with self.database.reading() as connection:
+            found = store.user_named(connection, name)
+        if found is not None:
+            return found
+        with self.database.writing() as connection:
+            found = store.user_named(connection, name)
+            if found is None:
+                found = store.user(connection, store.add_user(connection, name, self._clock()))
+            return _there(found, "user", name)
+
+    def user(self, user_id: int) -> User:
+        """One person.
+
+        Raises:
+            NotFound: if there is none of this id.
+        """
+        with self.database.reading() as connection:
+            return _there(store.user(connection, user_id), "user", user_id)
+
+    def users(self) -> list[User]:
+        """All people, in the order in which they came."""
+        with self.database.reading() as connection:
+            return store.users(connection)
+
+    def set_user_settings(self, user_id: int, settings: Mapping[str, Any]) -> User:
+        """Replace the settings of a person; values must be JSON."""
+        with self.database.writing() as connection:
+            _there(store.user(connection, user_id), "user", user_id)
+            store.set_user_settings(connection, user_id, settings)
+            return _there(store.user(connection, user_id), "user", user_id)
+
+    # -------------------------------------------------------------- categories and pictures
+
+    def categories(self) -> list[Category]:
+        """All categories in list order, with how many of their cells are known."""
+        with self.database.reading() as connection:
+            return store.categories(connection)
+
+    def add_categories(self, names: Iterable[str], user_id: int | None = None) -> list[Category]:
+        """Append categories; their cells are unknown. Names that exist already stay as they are.
+
+        Returns:
+            The categories of these names, in the order given.
+
+        Raises:
+            InvalidInput: if a name is empty, too long or has control characters.
+            Conflict: if a name differs from another one in case or typography only.
+        """
+        wanted = list(dict.fromkeys(clean_name(name, "category") for name in names))
+        with self.database.writing() as connection:
+            if user_id is not None:
+                _there(store.user(connection, user_id), "user", user_id)
+            by_key = store.category_names_by_key(connection)
+            new = []
+            for name in wanted:
+                alike = by_key.setdefault(name_key(name), name)
+                if alike != name:
+                    raise Conflict(
+                        f"category {name!r} differs from {alike!r} in case or typography only "
+                        "(use the same spelling, or another name)"
+                    )
+                new.append((name, name_key(name)))
+            there = {category.name for category in store.categories(connection)}
+            new = [(name, key) for name, key in new if name not in there]
+            if new:
+                at = self._clock()
+                store.add_categories(connection, new, at)
+                names_added = [name for name, _ in new]
+                _log(connection, "categories", user_id, at, {"added": names_added})
+            by_name = {category.name: category for category in store.categories(connection)}
+            return [by_name[name] for name in wanted]
+
+    def add_images(
+        self, scanned: Iterable[ScannedImage | UnreadableImage], user_id: int | None = None
+    ) -> AddReport:
+        """Add pictures by content; those that are there already are not added again.
+
+        Committed every few hundred pictures, so work can begin before all are added.
+        """
+        report = _Adding()
+        remaining = iter(scanned)
+        while some := list(islice(remaining, _ADD_AT_ONCE)):
+            readable = [one for one in some if isinstance(one, ScannedImage)]
+            report.unreadable += [
+                (one.file_name, one.reason) for one in some if isinstance(one, UnreadableImage)
+            ]
+            if readable:
+                with self.database.writing() as connection:
+                    self._add_images(connection, readable, report)
+        if report.added:
+            with self.database.writing() as connection:
+                _log(connection, "images", user_id, self._clock(), {"added": report.added})
+        return report.done()
+
+    def _add_images(
+        self, connection: Connection, scanned: Sequence[ScannedImage], report: _Adding
+    ) -> None:
+        stored = store.images_by_hash(connection, {one.sha256 for one in scanned})
+        places = {sha: (image.path, image.file_name) for sha, image in stored.items()}
+        new: dict[str, dict[str, Any]] = {}
+        moved: list[dict[str, Any]] = []
+        for one in scanned:
+            path = self.workspace.stored_path(one.path)
+            if one.sha256 not in places:
+                places[one.sha256] = (path, one.file_name)
+                new[one.sha256] = _image_row(one, path, self._clock())
+            elif places[one.sha256][0] == path:
+                report.known += 1
+            elif one.sha256 in new or self.workspace.image_path(places[one.sha256][0]).exists():
+                report.duplicates.append((one.file_name, places[one.sha256][1]))
+            else:
+                places[one.sha256] = (path, one.file_name)
+                key = stored[one.sha256].id
+                moved.append({"key": key, "path": path, "file_name": one.file_name})
+        if new:
+            store.add_images(connection, list(new.values()))
+        if moved:
+            store.move_images(connection, moved)
+        report.added += len(new)
+        report.moved += len(moved)
+
+    def image(self, image_id: int) -> Image:
+        """One picture.
+
+        Raises:
+            NotFound: if there is none of this id.
+        """
+        with self.database.reading() as connection:
+            return _there(store.image(connection, image_id), "image", image_id)
+
+    def image_by_hash(self, sha256: str) -> Image:
+        """The picture of this content.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        with self.database.reading() as connection:
+            return _there(store.image_by_hash(connection, sha256), "image", sha256)
+
+    def images_after(self, image_id: int, limit: int) -> list[Image]:
+        """Pictures by id, at most ``limit`` after this one; 0 begins."""
+        with self.database.reading() as connection:
+            return store.images_after(connection, image_id, limit)
+
+    def image_names(self) -> list[tuple[int, str, str]]:
+        """(id, file name, stored path) of all pictures, for matching the names in a file."""
+        with self.database.reading() as connection:
+            return store.image_names(connection)
+
+    # ----------------------------------------------------------------------------- decisions
+
+    def decide(
+        self,
+        user_id: int,
+        cells: Sequence[CellChange],
+        *,
+        key: str,
+        source: str = "focus",
+        model_version_id: int | None = None,
+    ) -> DecideResult:
+        """Decide cells or make them unknown, as one event; all of them or none.
+
+        Args:
+            user_id: who decides.
+            cells: each cell once; state 1 present, -1 absent, 0 unknown.
+            key: idempotency key. The same request with the same key is carried out once.
+            source: where it was decided: ``focus``, ``sweep``, …
+            model_version_id: of the suggestions that were shown; answers use it as long as it
+                is kept, so that nothing moves under the cursor.
+
+        Raises:
+            InvalidInput: if a value is malformed or a cell is given two states.
+            NotFound: if the user, a picture, a category or the model version does not exist.
+            Conflict: if the key was used for another request.
+        """
+        wanted = _check_cells(cells)
+        digest = _digest("decide", user_id, source, model_version_id, wanted)
+        _check_key(key)
+        _check_source(source)
+        with self.database.writing() as connection:
+            done = _done_before(connection, key, digest)
+            at_hand = _categories_by_id(connection)
+            image_ids = sorted({image_id for image_id, _, _ in wanted})
+            if done is None:
+                self._check_decision(connection, user_id, model_version_id, wanted, at_hand)
+                scores = self._newest(connection, model_version_id)
+                changes = self._changes(connection, wanted, list(at_hand.values()), scores)
+                event_id = store.add_event(
+                    connection,
+                    kind="decide",
+                    user_id=user_id,
+                    source=source,
+                    model_version_id=model_version_id,
+                    at=self._clock(),
+                    idempotency_key=key,
+                    request_digest=digest,
+                    cell_count=len(changes),
+                    summary=_summary(changes),
+                )
+                changes["after_event"] = np.where(changes["after"] != 0, event_id, 0)
+                if len(changes):
+                    store.write_cells(connection, changes)
+                    store.add_event_cells(connection, event_id, changes)
+                    store.answer_suggestions(connection, changes, event_id)
+            else:
+                event_id = done.id
+            return DecideResult(
+                event_id=event_id,
+                repeated=done is not None,
+                revisions=store.revisions(connection, image_ids),
+                images=self._few_states(
+                    connection, image_ids, model_version_id, offer=done is None
+                ),
+            )
+
+    def _check_decision(
+        self,
+        connection: Connection,
+        user_id: int,
+        model_version_id: int | None,
+        wanted: Sequence[tuple[int, int, int]],
+        categories: Mapping[int, Category],
+    ) -> None:
+        _there(store.user(connection, user_id), "user", user_id)
+        if model_version_id is not None:
+            version = store.model_version(connection, model_version_id)
+            _there(version, "model version", model_version_id)
+        there = store.revisions(connection, {image_id for image_id, _, _ in wanted})
+        for image_id, category_id, _ in wanted:
+            if image_id not in there:
+                _there(None, "image", image_id)
+            if category_id not in categories:
+                _there(None, "category", category_id)
+
+    def _changes(
+        self,
+        connection: Connection,
+        wanted: Sequence[tuple[int, int, int]],
+        categories: Sequence[Category],
+        scores: ScoreFolder | None,
+    ) -> Cells:
+        """Cells that change or are confirmed, with the score the model gives them just before."""
+        image, category, state = (list(column) for column in zip(*wanted, strict=True))
+        changes = packed.changes(image, category, state, event_id=0)
+        image_ids = sorted(set(image))
+        live = scores is not None and len(image_ids) <= _LIVE_SCORES
+        columns = [] if live else sorted(set(category))
+        rows = store.decision_rows(connection, image_ids, columns)
+        packed.set_before(changes, rows)
+        changes = np.compress((changes["before"] != 0) | (changes["after"] != 0), changes)
+        if scores is not None:
+            known = changes["after"] != 0
+            changes["after_score"][known] = (
+                _live_scores(scores, changes, rows, categories)
+                if live
+                else _stored_scores(scores, changes)
+            )[known]
+        return changes
+
+    def undo(self, user_id: int, *, key: str) -> UndoResult:
+        """Take a person's newest event back that is not undone yet; a batch as one.
+
+        Repeated undo walks back, across pictures. Each cell gets its former row again, with its
+        provenance. A cell that somebody else changed since is left as it is and reported.
+
+        Args:
+            user_id: whose event.
+            key: idempotency key, as in `decide`.
+
+        Raises:
+            NotFound: if this person has nothing left to undo.
+            Conflict: if the key was used for another request.
+        """
+        _check_key(key)
+        digest = _digest("undo", user_id)
+        with self.database.writing() as connection:
+            done = _done_before(connection, key, digest)
+            if done is None:
+                _there(store.user(connection, user_id), "user", user_id)
+                target = store.newest_undoable(connection, user_id)
+                if target is None:
+                    raise NotFound("there is nothing left to undo")
+                done = self._undo(connection, target, key, digest)
+                return self._undo_result(connection, done, repeated=False)
+            return self._undo_result(connection, done, repeated=True)
+
+    def _undo(self, connection: Connection, target: Event, key: str, digest: str) -> Event:
+        undo_id = store.add_event(
+            connection,
+            kind=store.UNDO,
+            user_id=target.user_id,
+            source=target.source,
+            at=self._clock(),
+            idempotency_key=key,
+            request_digest=digest,
+            undoes_event_id=target.id,
+            cell_count=0,
+            summary={},
+        )
+        left: list[LeftCell] = []
+        restored = left_count = part = 0
+        for cells in store.event_cells(connection, target.id):
+            back = packed.inverted(cells)
+            now = back.copy()
+            packed.clear_before(now)
+            store.fill_before(connection, now)
+            ours = (now["before"] == back["before"]) & (now["before_event"] == back["before_event"])
+            back, others = back[ours], now[~ours]
+            left_count += len(others)
+            left += store.left_cells(connection, others[: _LEFT_SHOWN - len(left)])
+            _skip_undone(connection, back)
+            if len(back):
+                store.write_cells(connection, back)
+                part = store.add_event_cells(connection, undo_id, back, part)
+                if target.kind == "decide":
+                    store.reopen_suggestions(connection, back, target.id)
+            restored += len(back)
+        if target.kind != "decide":
+            store.reopen_withdrawn_suggestions(connection, target.id)
+        store.mark_undone(connection, target.id, undo_id)
+        summary = {
+            "undone": {
+                "kind": target.kind,
+                "source": target.source,
+                "at": target.at.isoformat(),
+                **target.summary,
+            },
+            "left": [[c.image_id, c.category_id, c.state, c.user] for c in left],
+            "left_count": left_count,
+        }
+        store.set_event_result(connection, undo_id, restored, summary)
+        return _there(store.event(connection, undo_id), "event", undo_id)
+
+    def _undo_result(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
+        undone = done.summary["undone"]
+        image_ids: list[int] = []
+        if undone["images"] <= _REVISIONS:
+            target = done.undoes_event_id or 0
+            parts = [np.unique(cells["image"]) for cells in store.event_cells(connection, target)]
+            image_ids = np.unique(np.concatenate(parts)).tolist()
+        return UndoResult(
+            event_id=done.id,
+            undone_event_id=done.undoes_event_id or 0,
+            repeated=repeated,
+            summary=undone,
+            cells=done.cell_count,
+            left=tuple(LeftCell(*cell) for cell in done.summary["left"]),
+            left_count=done.summary["left_count"],
+            revisions=store.revisions(connection, image_ids),
+            images=self._few_states(connection, image_ids, None, offer=not repeated),
+        )
+
+    def import_decisions(
+        self,
+        batches: Iterable[CellBatch],
+        *,
+        user_id: int | None = None,
+        source: str = "import",
+        conflict: ConflictPolicy = "keep",
+        key: str | None = None,
+        model_version_id: int | None = None,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Decide any number of cells as one event that can be undone; all of them or none.
+
+        Other writers wait meanwhile. Cells that are known with the same state stay as they are.
+
+        Args:
+            batches: columns of cells; memory stays bounded if they are made one at a time.
+            user_id: who starts it, and who can undo it.
+            source: ``import``, or what else decides in bulk.
+            conflict: what happens to cells known with the other state: ``keep`` or ``overwrite``.
+            key: idempotency key of the whole import; with a key that was used before for the same
+                kind of import nothing is read.
+            model_version_id: of the model behind the states, if there is one.
+            progress: called with the number of cells done.
+
+        Raises:
+            InvalidInput: if a state is not -1, 0 or 1, or a cell is given two states.
+            NotFound: if a picture, category, user or model version does not exist.
+            Conflict: if the key was used for something else.
+        """
+        if conflict not in ("keep", "overwrite"):
+            raise InvalidInput(f"conflict must be 'keep' or 'overwrite', got {conflict!r}")
+        _check_source(source)
+        digest = _digest("import", user_id, source, conflict, model_version_id)
+        if key is not None:
+            _check_key(key)
+        with self.database.writing() as connection:
+            done = None if key is None else _done_before(connection, key, digest)
+            if done is not None:
+                return _import_report(done, repeated=True)
+            if user_id is not None:
+                _there(store.user(connection, user_id), "user", user_id)
+            if model_version_id is not None:
+                version = store.model_version(connection, model_version_id)
+                _there(version, "model version", model_version_id)
+            event_id = store.add_event(
+                connection,
+                kind="import",
+                user_id=user_id,
+                source=source,
+                model_version_id=model_version_id,
+                at=self._clock(),
+                idempotency_key=key,
+                request_digest=digest,
+                cell_count=0,
+                summary={},
+            )
+            importing = _Importing(connection, event_id, conflict)
+            for batch in batches:
+                for start in range(0, len(batch), packed.PART):
+                    importing.add(_slice(batch, start, start + packed.PART))
+                    if progress is not None:
+                        progress(importing.seen)
+            store.set_event_result(connection, event_id, importing.changed, importing.summary())
+            store.withdraw_decided_suggestions(connection, event_id)
+            event = _there(store.event(connection, event_id), "event", event_id)
+        if importing.changed > packed.PART:
+            self.database.checkpoint()
+        return _import_report(event, repeated=False)
+
+    # ---------------------------------------------------------------------- state and evidence
+
+    def image_state(
+        self,
+        image_id: int,
+        *,
+        limit: int = SUGGESTIONS_SHOWN,
+        model_version_id: int | None = None,
+    ) -> ImageState:
+        """What is known of a picture and what is suggested for the rest.
+
+        Args:
+            image_id: of the picture.
+            limit: at most this many suggestions.
+            model_version_id: take this version if it is still there, else the newest.
+
+        Raises:
+            NotFound: if there is no such picture.
+        """
+        with self.database.reading() as connection:
+            return self._states(connection, [image_id], model_version_id, limit)[0]
+
+    def _few_states(
+        self,
+        connection: Connection,
+        image_ids: Sequence[int],
+        version: int | None,
+        *,
+        offer: bool,
+    ) -> tuple[ImageState, ...]:
+        if len(image_ids) > _FULL_STATES:
+            return ()
+        states = self._states(connection, image_ids, version, SUGGESTIONS_SHOWN)
+        if offer:
+            _offer(connection, states)
+        return states
+
+    def _states(
+        self,
+        connection: Connection,
+        image_ids: Sequence[int],
+        version: int | None,
+        limit: int,
+    ) -> tuple[ImageState, ...]:
+        categories = store.categories(connection)
+        images = store.images(connection, image_ids)
+        known = store.known_cells(connection, image_ids)
+        scores = self._newest(connection, version)
+        states = []
+        for image_id in image_ids:
+            image = _there(images.get(image_id), "image", image_id)
+            cells = known.get(image_id, ())
+            labels = label_vector(cells, categories)
+            states.append(
+                ImageState(
+                    id=image.id,
+                    file_name=image.file_name,
+                    width=image.width,
+                    height=image.height,
+                    revision=image.revision,
+                    cells_known=len(cells),
+                    cells_total=len(categories),
+                    known=cells,
+                    suggestions=suggest(scores, image_id, labels, categories, limit),
+                    model_version_id=None if scores is None else scores.version,
+                )
+            )
+        return tuple(states)
+
+    def evidence(
+        self, image_id: int, category_id: int, *, model_version_id: int | None = None
+    ) -> CellEvidence:
+        """All that speaks for and against one cell, decided or not.
+
+        Raises:
+            NotFound: if there is no such picture or category, or no model version yet.
+        """
+        with self.database.reading() as connection:
+            _there(store.image(connection, image_id), "image", image_id)
+            categories = store.categories(connection)
+            place = {category.id: i for i, category in enumerate(categories)}
+            if category_id not in place:
+                _there(None, "category", category_id)
+            scores = self._newest(connection, model_version_id)
+            if scores is None:
+                raise NotFound("there is no evidence yet: the model has not been trained")
+            known = store.known_cells(connection, [image_id]).get(image_id, ())
+            row = scores.image(image_id)
+            near = store.states_in_category(connection, category_id, row.neighbours.tolist())
+        return explain(
+            row,
+            label_vector(known, categories),
+            categories,
+            category_id,
+            near,
+            prior=float(prior_of(categories)[place[category_id]]),
+        )
+
+    def suggestion_history(self, image_id: int) -> list[StoredSuggestion]:
+        """Every suggestion that was handed out for a picture, and what became of it."""
+        with self.database.reading() as connection:
+            return store.suggestion_rows(connection, image_id)
+
+    def _newest(self, connection: Connection, version: int | None = None) -> ScoreFolder | None:
+        newest = store.ready_versions(connection)
+        return self._scores.newest(newest if version is None else [version, *newest])
+
+    # --------------------------------------------------------------------------------- queues
+
+    def next_images(
+        self, user_id: int, queue: str, *, count: int = 1, after: int | None = None
+    ) -> QueuePage:
+        """Hand out the next pictures of a queue to a person.
+
+        What was handed out stays this person's for a while and comes first the next time, in the
+        same order, also when a new model version orders the queue anew. At the end of the queue
+        the pictures passed without deciding come again, longest ago first.
+
+        Args:
+            user_id: who asks; each person has an own position.
+            queue: ``uncertain``, ``unlabelled`` or ``random``.
+            count: how many, 1 to 100.
+            after: the picture this person is through with, decided or not.
+
+        Raises:
+            InvalidInput: if there is no such queue or the count is out of range.
+            NotFound: if the user or the picture ``after`` does not exist.
+        """
+        check_queue(queue)
+        if not 1 <= count <= 100:
+            raise InvalidInput(f"count must be from 1 to 100, got {count}")
+        with self.database.reading() as connection:
+            newest = store.newest_image_id(connection)
+            scores = self._newest(connection)
+            order = self._orders.get(queue, scores, newest, lambda: store.image_ids(connection))
+        with self.database.writing() as connection:
+            _there(store.user(connection, user_id), "user", user_id)
+            now = self._clock()
+            store.release_expired(connection, now)
+            if after is not None:
+                _there(store.image(connection, after), "image", after)
+                store.add_visit(connection, user_id, queue, after, now)
+                store.release_own(connection, user_id, [after])
+            below = 1 if queue == "unlabelled" else len(store.categories(connection))
+            mine = store.own_leases(connection, user_id, queue, below)
+            new = _pick(connection, user_id, queue, order, below, count - len(mine), set(mine))
+            store.renew_leases(connection, user_id, queue, now + LEASE)
+            store.lease_images(connection, user_id, queue, new, now + LEASE)
+            states = self._states(connection, [*mine, *new][:count], None, SUGGESTIONS_SHOWN)
+            _offer(connection, [state for state in states if state.id in set(new)])
+            return QueuePage(
+                images=states,
+                position=store.count_visits(connection, user_id, queue),
+                total=store.count_open(connection, below),
+            )
+
+    # ---------------------------------------------------------------------- whole project
+
+    def status(self) -> Status:
+        """The project in numbers, the newest model version and what the worker is doing."""
+        with self.database.reading() as connection:
+            categories = store.categories(connection)
+            counts = store.counts(connection, len(categories))
+            versions = store.ready_versions(connection, 1)
+            version = store.model_version(connection, versions[0]) if versions else None
+            jobs = store.jobs(connection, limit=1)
+            running = store.jobs(connection, status="running")
+            event_id = store.newest_event_id(connection)
+        present = sum(category.present for category in categories)
+        absent = sum(category.absent for category in categories)
+        recently = self._clock() - WORKER_SILENCE
+        return Status(
+            **counts,
+            categories=len(categories),
+            cells=counts["images"] * len(categories),
+            known=present + absent,
+            present=present,
+            absent=absent,
+            event_id=event_id,
+            model_version=version,
+            job=jobs[0] if jobs else None,
+            worker_alive=any(j.heartbeat is not None and j.heartbeat > recently for j in running),
+        )
+
+    def labels(self) -> Labels:
+        """All decisions as one matrix; a few seconds for ten million of them."""
+        with self.database.reading() as connection:
+            names = store.image_hashes(connection)
+            image_ids = np.array([ident for ident, _ in names], dtype=np.int64)
+            category_ids = np.array([c.id for c in store.categories(connection)], dtype=np.int64)
+            states = np.zeros((len(image_ids), len(category_ids)), dtype=np.int8)
+            column = np.zeros(int(category_ids.max(initial=0)) + 1, dtype=np.int64)
+            column[category_ids] = np.arange(len(category_ids))
+            for images, categories, values in store.decided(connection):
+                states[np.searchsorted(image_ids, images), column[categories]] = values
+            return Labels(
+                image_ids=image_ids,
+                sha256=tuple(sha for _, sha in names),
+                category_ids=category_ids,
+                states=states,
+                event_id=store.newest_event_id(connection),
+            )
+
+    @contextmanager
+    def export(self) -> Iterator[Export]:
+        """One consistent view of everything, for writing files; decisions may go on meanwhile."""
+        with self.database.reading() as connection:
+            yield Export(connection)
+
+    def events(self, before: int | None = None, limit: int = 50) -> list[Event]:
+        """The log, newest first, from before an event id on."""
+        with self.database.reading() as connection:
+            return store.events(connection, before, limit)
+
+    # ------------------------------------------------------------------- jobs, model versions
+
+    def model_versions(self, limit: int = 50) -> list[ModelVersion]:
+        """The newest model versions whatever their status, newest first."""
+        with self.database.reading() as connection:
+            return store.model_versions(connection, limit)
+
+    def jobs(
+        self, *, kind: str | None = None, status: str | None = None, limit: int = 20
+    ) -> list[Job]:
+        """The newest jobs, newest first."""
+        with self.database.reading() as connection:
+            return store.jobs(connection, kind=kind, status=status, limit=limit)
+
+    def request_job(self, kind: str, config: Mapping[str, Any] | None = None) -> Job:
+        """Ask the worker for something; an equal request that still waits is not doubled."""
+        config = dict(config or {})
+        with self.database.writing() as connection:
+            for job in store.jobs(connection, kind=kind, status="waiting"):
+                if dict(job.config) == config:
+                    return job
+            at = self._clock()
+            values = {"kind": kind, "status": "waiting", "config": config, "created_at": at}
+            store.add_job(connection, **values)
+            return store.jobs(connection, kind=kind, limit=1)[0]
+
+
+class Export:
+    """A consistent view of categories, pictures and known cells; see `AnnotationService.export`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._provenance: dict[int, Provenance] = {}
+        self.categories = store.categories(connection)
+        self.image_count = store.count_images(connection)
+
+    def images(self) -> Iterator[ExportImage]:
+        """All pictures by id with their known cells, a few thousand in memory at a time."""
+        return store.iter_export(self._connection)
+
+    def provenance(self, event_id: int) -> Provenance:
+        """Who decided, when and how, from an event id of `ExportImage.event_ids`."""
+        if event_id not in self._provenance:
+            self._provenance.update(store.provenance(self._connection, [event_id]))
+        return self._provenance[event_id]
+
+
+class _Adding:
+    """Counts while pictures are added."""
+
+    def __init__(self) -> None:
+        self.added = self.known = self.moved = 0
+        self.duplicates: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str]] = []
+
+    def done(self) -> AddReport:
+        return AddReport(
+            self.added, self.known, self.moved, tuple(self.duplicates), tuple(self.unreadable)
+        )
+
+
+class _Importing:
+    """State of one bulk change, inside its transaction."""
+
+    def __init__(self, connection: Connection, event_id: int, conflict: ConflictPolicy) -> None:
+        self._connection = connection
+        self._event_id = event_id
+        self._overwrite = conflict == "overwrite"
+        self._image_ids, known = store.known_counts(connection)
+        # Pictures that may have rows: only those need to be looked up.
+        self._has_rows = known > 0
+        self._changed_images = np.zeros(len(known), dtype=bool)
+        self._category_ids = np.array([c.id for c in store.categories(connection)], dtype=np.int64)
+        self._part = 0
+        self.seen = self.added = self.confirmed = self.overwritten = self.kept = 0
+        self.present = self.absent = 0
+
+    @property
+    def changed(self) -> int:
+        return self.added + self.overwritten
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "present": self.present,
+            "absent": self.absent,
+            "unknown": 0,
+            "images": int(self._changed_images.sum()),
+            "added": self.added,
+            "confirmed": self.confirmed,
+            "overwritten": self.overwritten,
+            "kept": self.kept,
+        }
+
+    def add(self, batch: CellBatch) -> None:
+        """Write one piece of at most `cells.PART` cells."""
+        self.seen += len(batch)
+        cells = self._cells(batch)
+        image = np.searchsorted(self._image_ids, cells["image"])
+        looked_up = self._has_rows[image]
+        if looked_up.any():
+            some = cells[looked_up]
+            store.fill_before(self._connection, some)
+            cells[looked_up] = some
+        again = (cells["before_event"] == self._event_id) & (cells["before"] != cells["after"])
+        if again.any():
+            _refuse_two_states(cells[again][0])
+        same, unknown = cells["before"] == cells["after"], cells["before"] == 0
+        self.confirmed += int((same & (cells["before_event"] != self._event_id)).sum())
+        other = ~same & ~unknown
+        self.added += int(unknown.sum())
+        if self._overwrite:
+            self.overwritten += int(other.sum())
+        else:
+            self.kept += int(other.sum())
+        write = unknown | other if self._overwrite else unknown
+        self._write(cells[write], image[write])
+
+    def _cells(self, batch: CellBatch) -> Cells:
+        """Sorted, each cell once, checked."""
+        _check_batch(batch, self._image_ids, self._category_ids)
+        said = batch.states != 0
+        score = np.nan if batch.scores is None else batch.scores[said]
+        cells = packed.changes(
+            batch.image_ids[said],
+            batch.category_ids[said],
+            batch.states[said],
+            event_id=self._event_id,
+            score=score,
+        )
+        keys = packed.keys(cells)
+        if len(keys) > 1 and not (keys[1:] > keys[:-1]).all():
+            order = np.argsort(keys, kind="stable")
+            cells, keys = cells[order], keys[order]
+            twice = np.flatnonzero(keys[1:] == keys[:-1])
+            unlike = twice[cells["after"][twice] != cells["after"][twice + 1]]
+            if len(unlike):
+                _refuse_two_states(cells[unlike[0]])
+            cells = np.delete(cells, twice)
+        return cells
+
+    def _write(self, cells: Cells, image: Ids) -> None:
+        if not len(cells):
+            return
+        store.write_cells(self._connection, cells)
+        self._part = store.add_event_cells(self._connection, self._event_id, cells, self._part)
+        self._has_rows[image] = True
+        self._changed_images[image] = True
+        self.present += int((cells["after"] == 1).sum())
+        self.absent += int((cells["after"] == -1).sum())
+
+
+def _pick(
+    connection: Connection,
+    user_id: int,
+    queue: str,
+    order: QueueOrder,
+    below: int,
+    wanted: int,
+    taken: set[int],
+) -> list[int]:
+    """Up to ``wanted`` further pictures for a person, those not seen yet first."""
+    picked: list[int] = []
+    if wanted <= 0:
+        return picked
+    began = order.start.get(user_id, 0)
+    # What was skipped for good may have been opened again by an undo: look there at the end.
+    for first in {began: None, 0: None}:
+        place, size = first, 64
+        while len(picked) < wanted and place < len(order.image_ids):
+            some = order.image_ids[place : place + size].tolist()
+            free = store.eligible(connection, user_id, queue, some, below)
+            if first == began and not free and place == order.start.get(user_id, 0):
+                order.start[user_id] = place + len(some)
+            free -= {*taken, *picked}
+            picked += [image_id for image_id in some if image_id in free]
+            place, size = place + size, min(size * 4, 4096)
+        if len(picked) >= wanted:
+            return picked[:wanted]
+    order.start[user_id] = 0
+    limit = wanted + len(taken) + len(picked)
+    passed = store.seen_longest_ago(connection, user_id, queue, below, limit)
+    picked += [image_id for image_id in passed if image_id not in {*taken, *picked}]
+    return picked[:wanted]
+
+
+def _offer(connection: Connection, states: Iterable[ImageState]) -> None:
+    for state in states:
+        if state.model_version_id is not None:
+            store.offer(connection, state.id, state.model_version_id, state.suggestions)
+
+
+def _skip_undone(connection: Connection, back: Cells) -> None:
+    """Never bring a decision back that its maker has taken back: go to what was before that.
+
+    It happens where a later change by somebody else was in the way of that undo and is now undone
+    itself.
+    """
+    while True:
+        undone = store.undone_events(connection, np.unique(back["after_event"]).tolist())
+        if not undone:
+            return
+        for event_id in undone:
+            mine = back["after_event"] == event_id
+            former = back[mine]
+            for cells in store.event_cells(connection, event_id):
+                packed.step_back(former, cells)
+            if (former["after_event"] == event_id).any():
+                raise WorkspaceError(
+                    f"event {event_id} lacks a cell that names it: the label database is damaged "
+                    "(restore a backup)"
+                )
+            back[mine] = former
+
+
+def _live_scores(
+    scores: ScoreFolder,
+    changes: Cells,
+    rows: NDArray[np.void],
+    categories: Sequence[Category],
+) -> NDArray[np.float32]:
+    """Probabilities under the labels known before the change."""
+    result = np.full(len(changes), np.nan, dtype=np.float32)
+    place = {category.id: i for i, category in enumerate(categories)}
+    columns = np.array([place[c] for c in changes["category"].tolist()], dtype=np.int64)
+    for image_id in np.unique(changes["image"]).tolist():
+        labels = np.zeros(len(categories), dtype=np.int8)
+        of_image = rows[rows["image"] == image_id]
+        labels[[place[c] for c in of_image["category"].tolist()]] = of_image["state"]
+        mine = changes["image"] == image_id
+        probability = live_probabilities(scores, image_id, labels, categories)
+        result[mine] = probability[columns[mine]]
+    return result
+
+
+def _stored_scores(scores: ScoreFolder, changes: Cells) -> NDArray[np.float32]:
+    """Probabilities as of the fit, for many pictures at once."""
+    rows = scores.rows(changes["image"].astype(np.int64))
+    columns = np.array([scores.column(c) for c in changes["category"].tolist()], dtype=np.int64)
+    result = np.full(len(changes), np.nan, dtype=np.float32)
+    there = (rows >= 0) & (columns >= 0)
+    result[there] = scores.probability[rows[there], columns[there]]
+    return result
+
+
+def _check_cells(cells: Sequence[CellChange]) -> list[tuple[int, int, int]]:
+    if not cells:
+        raise InvalidInput("there is no cell to decide (name at least one)")
+    wanted: dict[tuple[int, int], int] = {}
+    for cell in cells:
+        if cell.state not in _STATES_OF_A_CELL:
+            raise InvalidInput(
+                f"state must be 1 (present), -1 (absent) or 0 (unknown), got {cell.state!r}"
+            )
+        place = (cell.image_id, cell.category_id)
+        if wanted.setdefault(place, cell.state) != cell.state:
+            raise InvalidInput(
+                f"image {cell.image_id}, category {cell.category_id} is given two states "
+                "(name each cell once)"
+            )
+    return sorted((image, category, state) for (image, category), state in wanted.items())
+
+
+def _check_key(key: str) -> None:
+    if not isinstance(key, str) or not 1 <= len(key) <= 200 or not key.isprintable():
+        raise InvalidInput(
+            f"key must be 1 to 200 printable characters, got {str(key)[:40]!r} (use a UUID)"
+        )
+
+
+def _check_source(source: str) -> None:
+    if not isinstance(source, str) or not 1 <= len(source) <= 40 or not source.isprintable():
+        raise InvalidInput(
+            f"source must be 1 to 40 printable characters, got {str(source)[:60]!r} "
+            "(such as focus or sweep)"
+        )
+
+
+def _check_batch(batch: CellBatch, image_ids: Ids, category_ids: Ids) -> None:
+    lengths = {len(batch.image_ids), len(batch.category_ids), len(batch.states)}
+    if batch.scores is not None:
+        lengths.add(len(batch.scores))
+    if len(lengths) > 1:
+        raise InvalidInput("the columns of a batch of cells must have the same length")
+    odd = np.flatnonzero(~np.isin(batch.states, _STATES_OF_A_CELL))
+    if len(odd):
+        raise InvalidInput(
+            "state must be 1 (present), -1 (absent) or 0 (unknown), "
+            f"got {batch.states[odd[0]].item()!r}"
+        )
+    for what, ids, there in (
+        ("image", batch.image_ids, image_ids),
+        ("category", batch.category_ids, category_ids),
+    ):
+        missing = np.flatnonzero(~np.isin(ids, there))
+        if len(missing):
+            _there(None, what, ids[missing[0]].item())
+
+
+def _refuse_two_states(cell: np.void) -> None:
+    raise InvalidInput(
+        f"image {cell['image']}, category {cell['category']} is given two states "
+        "(name each cell once)"
+    )
+
+
+def _slice(batch: CellBatch, start: int, stop: int) -> CellBatch:
+    return CellBatch(
+        batch.image_ids[start:stop],
+        batch.category_ids[start:stop],
+        batch.states[start:stop],
+        None if batch.scores is None else batch.scores[start:stop],
+    )
+
+
+def _categories_by_id(connection: Connection) -> dict[int, Category]:
+    return {category.id: category for category in store.categories(connection)}
+
+
+def _done_before(connection: Connection, key: str, digest: str) -> Event | None:
+    done = store.event_with_key(connection, key)
+    if done is not None and done.request_digest != digest:
+        raise Conflict(
+            f"the key {key!r} was used for another request (make a new key for each request)"
+        )
+    return done
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _summary(cells: Cells) -> dict[str, Any]:
+    """Counts and the first few ids, for telling what an event was about."""
+    return {
+        "present": int((cells["after"] == 1).sum()),
+        "absent": int((cells["after"] == -1).sum()),
+        "unknown": int((cells["after"] == 0).sum()),
+        "images": len(np.unique(cells["image"])),
+        "image_ids": np.unique(cells["image"])[:3].tolist(),
+        "category_ids": np.unique(cells["category"])[:3].tolist(),
+    }
+
+
+def _import_report(event: Event, *, repeated: bool) -> ImportReport:
+    names = ("added", "confirmed", "overwritten", "kept", "images")
+    facts = {name: int(event.summary[name]) for name in names}
+    return ImportReport(event_id=event.id, repeated=repeated, **facts)
+
+
+def _log(
+    connection: Connection, kind: str, user_id: int | None, at: datetime, summary: dict[str, Any]
+) -> None:
+    """Append an event that changes no cell."""
+    store.add_event(
+        connection, kind=kind, user_id=user_id, source=kind, at=at, cell_count=0, summary=summary
+    )
+
+
+def _image_row(one: ScannedImage, path: str, at: datetime) -> dict[str, Any]:
+    return {
+        "sha256": one.sha256,
+        "path": path,
+        "file_name": one.file_name,
+        "width": one.width,
+        "height": one.height,
+        "bytes": one.bytes,
+        "format": one.format,
+        "added_at": at,
+    }
+
+
+def _there(found: T | None, what: str, name: object) -> T:
+    if found is None:
+        raise NotFound(f"there is no {what} {name!r} (it may have been removed, reload)")
+    return found

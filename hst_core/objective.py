@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from hst_core.blending import Blended
 from hst_core.config import LossConfig
-from hst_core.cst import CrossImageTransfer
+from hst_core.cst import CrossImageTransfer, InstanceTransfer
+from hst_core.ist import IntraImageTransfer
 from hst_core.losses import hide_known, partial_bce, soft_bce, with_pseudo_labels
 from hst_core.model import HST
 from hst_core.thresholds import LearnableThreshold
@@ -57,7 +58,9 @@ class Objective(nn.Module):
             terms["ist"] = self._pair_loss(features, evidence, generator)
             terms["dtl_ist"] = threshold.loss(found, held_out)
         if self.model.cst is not None:
-            found, audited = self._across_images(features.detach(), evidence, held_out)
+            found, audited = self._across_images(
+                self.model.cst, features.detach(), evidence, held_out
+            )
             threshold = self.model.cst_threshold
             terms["bce_cst"] = self._complete(logits, labels, found, threshold, use_pseudo_labels)
             terms["cst"] = self.model.cst.loss(features, evidence)
@@ -90,10 +93,9 @@ class Objective(nn.Module):
 
     def _pair_loss(self, features: Tensor, evidence: Tensor, generator: torch.Generator) -> Tensor:
         weights, ist = self.config, self.model.ist
-        assert_pairs = getattr(ist, "pair_logits", None)
-        if ist is None or assert_pairs is None:
+        if not isinstance(ist, IntraImageTransfer):
             return features.new_zeros(())
-        loss: Tensor = ist.loss(
+        return ist.loss(
             features,
             evidence,
             gamma_positive=weights.gamma_positive,
@@ -102,19 +104,19 @@ class Objective(nn.Module):
             limit=weights.pair_limit,
             generator=generator,
         )
-        return loss
 
     def _across_images(
-        self, features: Tensor, evidence: Tensor, held_out: Tensor
+        self,
+        cst: CrossImageTransfer | InstanceTransfer,
+        features: Tensor,
+        evidence: Tensor,
+        held_out: Tensor,
     ) -> tuple[TransferScores, TransferScores]:
         """Return CST scores for pseudo labels and, without the cells themselves, for thresholds."""
-        cst = self.model.cst
         if isinstance(cst, CrossImageTransfer):
-            return (
-                cst.transfer(features, evidence),
-                cst.transfer(features, held_out, leave_one_out=True),
-            )
-        found: TransferScores = cst.transfer(features, evidence)  # type: ignore[union-attr]
+            audited = cst.transfer(features, held_out, leave_one_out=True)
+            return cst.transfer(features, evidence), audited
+        found = cst.transfer(features, evidence)
         return found, found
 
     def _blending_loss(
@@ -134,9 +136,7 @@ class Objective(nn.Module):
             and level in ("prototype", "both")
             and isinstance(model.cst, CrossImageTransfer)
         ):
-            mixed.append(
-                blending.prototypes(features, evidence, model.cst.prototypes, generator)
-            )
+            mixed.append(blending.prototypes(features, evidence, model.cst.prototypes, generator))
         losses = [
             soft_bce(
                 model.classify(blend.category_features, base_logits), blend.targets, blend.counted

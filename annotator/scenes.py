@@ -44,7 +44,7 @@ KINDS: tuple[str, ...] = tuple(PLACES)
 # Places that alone show some categories come more often.
 _WEIGHTS = tuple({"farm": 1.7, "street": 1.6, "living room": 1.2}.get(kind, 1.0) for kind in KINDS)
 SIZE = (384, 288)
-MIN_AREA = 0.0011  # of the picture: about 11 x 11 pixels at 384 x 288
+MIN_AREA = 0.0018  # of the picture: about 14 x 14 pixels at 384 x 288
 MIN_SHARE = 0.3  # of the object's own outline
 QUALITY = 88  # JPEG
 # At most 255 things are told apart on the footprint map; pictures have about 10.

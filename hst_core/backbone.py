@@ -448,15 +448,21 @@ def _build_timm(name: str, weights: str) -> Backbone:
 def _timm_last_stage(network: Any) -> list[nn.Module]:
     """Take the last of the stages and what follows them, by the names that timm uses."""
     found: list[nn.Module] = []
-    for attribute in ("layer4", "stages", "layers", "blocks"):
+    for attribute in ("layer4", "s4", "stages", "layers", "blocks"):
         part = getattr(network, attribute, None)
         if isinstance(part, nn.Sequential | nn.ModuleList):
-            found = [part if attribute == "layer4" else part[-1]]
+            found = [part[-1] if attribute.endswith("s") else part]
             break
-    for attribute in ("conv_head", "bn2", "final_conv", "norm", "norm_pre"):
+        if isinstance(part, nn.Module):
+            found = [part]
+            break
+    for attribute in ("conv_head", "bn2", "final_conv", "norm"):
         part = getattr(network, attribute, None)
         if isinstance(part, nn.Module):
             found.append(part)
+    if not any(True for module in found for _ in module.parameters()):
+        children = [c for c in network.features if any(True for _ in c.parameters())]
+        return children[-2:]
     return found
 
 

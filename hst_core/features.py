@@ -18,13 +18,14 @@ import json
 import os
 import re
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +130,7 @@ def feature_set_named(name: str) -> FeatureSet:
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HASH_BYTES = 32
+_Store = TypeVar("_Store", bound="RowStore")  # typing.Self is not understood by beartype
 
 
 class RowStore:
@@ -146,7 +148,7 @@ class RowStore:
         self._row_of: dict[str, int] = {}
         self._hashes: list[str] = []
         self._memory: npt.NDArray[np.float16] | None = None
-        self._lock: IO[bytes] | None = None
+        self._lock: Callable[[], object] | None = None
         self.unreadable: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._check_description({"format": FORMAT, "row_shape": list(row_shape), **description})
@@ -236,12 +238,12 @@ class RowStore:
             )
         if not np.isfinite(values).all():
             raise FeatureStoreError("rows must be finite, got NaN or infinity (nothing was stored)")
+        self._acquire()
         fresh = {h: i for i, h in enumerate(hashes) if h not in self._row_of}
         if not fresh:
             return
         limit = np.finfo(np.float16).max
         chosen = np.clip(values[list(fresh.values())], -limit, limit).astype(np.float16)
-        self._acquire()
         start = len(self._hashes)
         try:
             # Rows first: a hash must never be on disk before what it points to.
@@ -269,10 +271,10 @@ class RowStore:
     def close(self) -> None:
         """Give up the right to write; reading stays possible."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock()
             self._lock = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self: _Store) -> _Store:
         return self
 
     def __exit__(
@@ -336,16 +338,17 @@ class RowStore:
         """Become the writer, and take in what a former one has left."""
         if self._lock is not None:
             return
-        lock = (self.folder / "lock").open("ab")
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         if fcntl is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                lock.close()
+                os.close(lock)
                 raise FeatureStoreError(
                     f"another process is writing features to {self.folder} (wait for it or stop it)"
                 ) from error
-        self._lock = lock
+        # Released by close(), or when the store is no longer used.
+        self._lock = weakref.finalize(self, os.close, lock)
         known = len(self._hashes)
         self.refresh()
         if len(self._hashes) != known:
@@ -395,7 +398,9 @@ class FeatureMapStore(RowStore):
         super().__init__(folder, description, (channels, side * side))
 
     @classmethod
-    def open(cls, folder: Path | str, backbone: Backbone, input_size: int | None = None) -> Self:
+    def open(
+        cls, folder: Path | str, backbone: Backbone, input_size: int | None = None
+    ) -> FeatureMapStore:
         """Open the store of this backbone's maps in ``folder``, or make it.
 
         Args:
@@ -475,12 +480,15 @@ def read_picture(path: Path, sizes: Sequence[int]) -> dict[int, npt.NDArray[np.u
                     for colour in (_to_rgb(picture),)
                     for side in sorted(sizes, reverse=True)
                 }
-        except UnreadablePictureError:
+        except (UnreadablePictureError, MemoryError):
             raise
         except UnidentifiedImageError as error:
             raise UnreadablePictureError("no picture format that can be read") from error
         except (Exception, Image.DecompressionBombError) as error:
-            # Decoders raise OSError, SyntaxError, ValueError, struct.error and more.
+            # Decoders raise OSError, SyntaxError, ValueError, struct.error and more; an OSError
+            # with a number comes from the file system and says nothing of the content.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise UnreadablePictureError(f"broken picture: {error}") from error
     return {side: _turn(square, upright) for side, square in squares.items()}
 
@@ -543,7 +551,7 @@ class ExtractReport:
         extracted: images whose features were added.
         present: images that had features already.
         unreadable: (hash, path, reason) of images that gave none.
-        stopped: whether it ended because ``should_stop`` said so.
+        stopped: whether ``should_stop`` ended it before all images were done.
     """
 
     extracted: int
@@ -556,12 +564,6 @@ def load_backbones(feature_set: FeatureSet, device: str = "cpu") -> dict[str, Ba
     """Build the backbones of a feature set, ready for fast inference; pass them to ``extract``."""
     names = {block.backbone for block in feature_set.blocks}
     return {name: _prepare(build_backbone(name), device) for name in sorted(names)}
-
-
-def _prepare(backbone: Backbone, device: str) -> Backbone:
-    prepared = fold_batch_norm(backbone).to(device)
-    # Depthwise convolutions are several times faster with channels last, on CPU and GPU.
-    return prepared.to(memory_format=torch.channels_last)
 
 
 def extract(
@@ -579,9 +581,9 @@ def extract(
     """Add the features of those images that have none yet.
 
     Pictures are decoded by threads while others go through the network. On a CPU each core runs
-    its own batch on one thread, which wastes nothing on waiting for each other; on a GPU one batch
-    at a time runs there from pinned memory. What is finished is stored every few batches, so a
-    kill loses seconds of work and the next call goes on from there.
+    its own batch on one thread, so no core waits for another; on a GPU one batch at a time runs
+    there from pinned memory. What is finished is stored every few batches: a kill loses seconds of
+    work, and the next call goes on from there.
 
     Args:
         store: grows in the order of ``images``.
@@ -590,59 +592,181 @@ def extract(
         batch_size: pictures per forward pass; by default what was measured best.
         workers: decoding threads; by default one per core.
         progress: called with (images done or present, all images) after each batch.
-        should_stop: asked before each batch; what is finished is stored.
+        should_stop: asked after each batch; what is finished is stored.
         backbones: as made by ``load_backbones``, to keep weights in memory between calls.
         precision: "auto" takes bfloat16 where the processor has instructions for it.
 
     Raises:
         FeatureStoreError: if the store cannot be written.
     """
-    stop = should_stop or (lambda: False)
-    todo, report = _what_to_do(store, images)
-    done = len(images) - len(todo)
-    tell = progress or (lambda finished, total: None)
-    tell(done, len(images))
-    if not todo or stop():
-        return _with(report, stopped=bool(todo))
-    networks = backbones or load_backbones(store.feature_set, device)
-    run = _Forward(store.feature_set, networks, torch.device(device), precision)
-    extracted = 0
-    unreadable = list(report.unreadable)
-    pending = _Pending(store)
-    stopped = False
-    threads = torch.get_num_threads()
-    results = _pipeline(run, todo, batch_size, workers, stop)
-    try:
-        for batch in results:
-            pending.add(batch.hashes, batch.vectors)
-            for image_hash, path, reason, permanent in batch.failed:
-                unreadable.append((image_hash, path, reason))
-                if permanent:
-                    store.report_unreadable(image_hash, reason)
-            extracted += len(batch.hashes)
-            done += len(batch.hashes) + len(batch.failed)
-            tell(done, len(images))
-            if stop():
-                stopped = True
-                break
-    finally:
-        results.close()
-        # The lanes' setting would otherwise be the default of every later thread.
-        torch.set_num_threads(threads)
-        pending.flush()
-    stopped = stopped or extracted + len(unreadable) - len(report.unreadable) < len(todo)
-    return ExtractReport(extracted, report.present, unreadable, stopped)
+    todo = _what_to_do(store, images)
+
+    def prepare() -> _Forward:
+        networks = backbones or load_backbones(store.feature_set, device)
+        return _PooledVectors(store.feature_set, networks, torch.device(device), precision)
+
+    return _fill(store, todo, prepare, batch_size, workers, progress, should_stop)
 
 
-def _with(report: ExtractReport, *, stopped: bool) -> ExtractReport:
-    return ExtractReport(report.extracted, report.present, report.unreadable, stopped)
+def extract_maps(
+    store: FeatureMapStore,
+    images: Sequence[tuple[str, Path]],
+    backbone: Backbone,
+    *,
+    device: str = "cpu",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    precision: Precision = "auto",
+) -> ExtractReport:
+    """Add the feature maps of those images that have none yet; arguments as for ``extract``."""
+    todo = _what_to_do(store, images)
+
+    def prepare() -> _Forward:
+        network = _prepare(backbone, device)
+        return _Maps(store.input_size, network, torch.device(device), precision)
+
+    return _fill(store, todo, prepare, batch_size, workers, progress, should_stop)
 
 
-def _what_to_do(
-    store: RowStore, images: Sequence[tuple[str, Path]]
-) -> tuple[list[tuple[str, Path]], ExtractReport]:
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the processor has bfloat16 instructions; without them it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and bool({"avx512_bf16", "amx_bf16"} & set(flags.read_text().split()))
+
+
+def pool(
+    features: Float[Tensor, "batch channels rows columns"], pooling: Pooling
+) -> Float[Tensor, "batch channels"]:
+    """Reduce a feature map to one vector by the mean or the maximum over its locations."""
+    return features.mean((2, 3)) if pooling == "mean" else features.amax((2, 3))
+
+
+def _prepare(backbone: Backbone, device: str) -> Backbone:
+    prepared = fold_batch_norm(backbone).to(device)
+    # Depthwise convolutions are several times faster with channels last, on CPU and GPU.
+    return prepared.to(memory_format=torch.channels_last)
+
+
+# -- the network's side
+
+
+class _Forward:
+    """Equal squares in, float16 rows out; subclasses say what a row is."""
+
+    def __init__(self, device: torch.device, precision: Precision, sizes: Sequence[int]) -> None:
+        self.device = device
+        self.sizes = sizes
+        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
+
+    def __call__(self, squares: Mapping[int, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float16]:
+        """Turn {side: [n, side, side, 3]} into [n, *row_shape]."""
+        with torch.inference_mode():
+            pixels = {side: self._to_device(array) for side, array in squares.items()}
+            rows = self.rows_of(pixels)
+            limit = torch.finfo(torch.float16).max
+            return np.asarray(rows.clamp(-limit, limit).half().cpu().numpy())
+
+    def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
+        """Compute the rows of one batch from {side: [n, 3, side, side]}."""
+        raise NotImplementedError
+
+    def feature_map(self, network: Backbone, pixels: Tensor) -> Tensor:
+        """Run one backbone; float32 out, whatever it computed in."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            features: Tensor = network(pixels)
+        return features.float()
+
+    def _to_device(self, array: npt.NDArray[np.uint8]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
+        # [n, side, side, 3] read as [n, 3, side, side] is channels-last already.
+        return tensor.permute(0, 3, 1, 2)
+
+
+class _PooledVectors(_Forward):
+    """The vectors of a feature set."""
+
+    def __init__(
+        self,
+        feature_set: FeatureSet,
+        networks: Mapping[str, Backbone],
+        device: torch.device,
+        precision: Precision,
+    ) -> None:
+        for block in feature_set.blocks:
+            found = networks[block.backbone].channels
+            if found != block.channels:
+                raise FeatureStoreError(
+                    f"{block.backbone} has {found} channels, feature set {feature_set.name} says "
+                    f"{block.channels} (correct the block)"
+                )
+        super().__init__(device, precision, sorted({size for _, size in feature_set.passes}))
+        self.feature_set = feature_set
+        self.networks = networks
+
+    def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
+        blocks = self.feature_set.blocks
+        parts: dict[int, Tensor] = {}
+        for (name, size), numbers in self.feature_set.passes.items():
+            features = self.feature_map(self.networks[name], pixels[size])
+            for number in numbers:
+                parts[number] = pool(features, blocks[number].pooling)
+        return torch.cat([parts[number] for number in range(len(blocks))], 1)
+
+
+class _Maps(_Forward):
+    """The feature maps of one backbone."""
+
+    def __init__(
+        self, input_size: int, network: Backbone, device: torch.device, precision: Precision
+    ) -> None:
+        super().__init__(device, precision, [input_size])
+        self.network = network
+
+    def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
+        return self.feature_map(self.network, pixels[self.sizes[0]]).flatten(2)
+
+
+# -- the pipeline
+
+_Squares = dict[int, npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A picture that gave no row; ``permanent`` if its content is to blame."""
+
+    image_hash: str
+    path: Path
+    reason: str
+    permanent: bool
+
+
+@dataclass(frozen=True)
+class _Todo:
+    """What of a request is left after leaving out what the store knows."""
+
+    images: list[tuple[str, Path]]
+    total: int
+    present: int
+    unreadable: list[tuple[str, Path, str]]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    hashes: list[str]
+    rows: npt.NDArray[np.float16] | None
+    failures: list[_Failure]
+
+
+def _what_to_do(store: RowStore, images: Sequence[tuple[str, Path]]) -> _Todo:
     """Leave out what is stored, what is known to be unreadable, and copies of the same content."""
-    todo: dict[str, Path] = {}
+    left: dict[str, Path] = {}
     unreadable: list[tuple[str, Path, str]] = []
     present = 0
     for image_hash, path in images:
@@ -651,8 +775,46 @@ def _what_to_do(
         elif image_hash in store.unreadable:
             unreadable.append((image_hash, path, store.unreadable[image_hash]))
         else:
-            todo.setdefault(image_hash, path)
-    return list(todo.items()), ExtractReport(0, present, unreadable)
+            left.setdefault(image_hash, path)
+    return _Todo(list(left.items()), len(images), present, unreadable)
+
+
+def _fill(
+    store: RowStore,
+    todo: _Todo,
+    prepare: Callable[[], _Forward],
+    batch_size: int | None,
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> ExtractReport:
+    """Run the pipeline into the store and account for every image."""
+    tell = progress or (lambda done, total: None)
+    stop = should_stop or (lambda: False)
+    known = todo.total - len(todo.images)
+    tell(known, todo.total)
+    if not todo.images or stop():
+        return ExtractReport(0, todo.present, todo.unreadable, stopped=bool(todo.images))
+    unreadable = list(todo.unreadable)
+    extracted = finished = 0
+    pending = _Pending(store)
+    threads = torch.get_num_threads()
+    batches = _pipeline(prepare(), todo.images, batch_size, workers)
+    try:
+        for batch in batches:
+            pending.add(batch)
+            unreadable += [(f.image_hash, f.path, f.reason) for f in batch.failures]
+            extracted += len(batch.hashes)
+            finished += len(batch.hashes) + len(batch.failures)
+            tell(known + finished, todo.total)
+            if stop():
+                break
+    finally:
+        batches.close()
+        # The lanes' setting would otherwise be the default of every later thread.
+        torch.set_num_threads(threads)
+        pending.flush()
+    return ExtractReport(extracted, todo.present, unreadable, finished < len(todo.images))
 
 
 class _Pending:
@@ -664,158 +826,100 @@ class _Pending:
         self.hashes: list[str] = []
         self.rows: list[npt.NDArray[np.float16]] = []
 
-    def add(self, hashes: Sequence[str], rows: npt.NDArray[np.float16]) -> None:
-        self.hashes.extend(hashes)
-        if len(hashes):
-            self.rows.append(rows)
+    def add(self, batch: _Batch) -> None:
+        for failure in batch.failures:
+            if failure.permanent:
+                self.store.report_unreadable(failure.image_hash, failure.reason)
+        if batch.rows is not None:
+            self.hashes.extend(batch.hashes)
+            self.rows.append(batch.rows)
         if len(self.hashes) >= self.at_least:
             self.flush()
 
     def flush(self) -> None:
-        if self.hashes:
-            self.store.append(self.hashes, np.concatenate(self.rows))
+        hashes, rows = self.hashes, self.rows
         self.hashes, self.rows = [], []
-
-
-@dataclass(frozen=True)
-class _Batch:
-    hashes: list[str]
-    vectors: npt.NDArray[np.float16]
-    failed: list[tuple[str, Path, str, bool]]
-
-
-class _Forward:
-    """The network side: equal squares in, pooled float16 vectors out."""
-
-    def __init__(
-        self,
-        feature_set: FeatureSet,
-        networks: Mapping[str, Backbone],
-        device: torch.device,
-        precision: Precision,
-    ) -> None:
-        self.feature_set = feature_set
-        self.networks = networks
-        self.device = device
-        self.sizes = sorted({size for _, size in feature_set.passes})
-        self.bfloat16 = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
-
-    def __call__(self, squares: Mapping[int, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float16]:
-        """Turn {side: [n, side, side, 3]} into vectors [n, dim]."""
-        with torch.inference_mode():
-            pixels = {side: self._to_device(array) for side, array in squares.items()}
-            parts: list[Tensor | None] = [None] * len(self.feature_set.blocks)
-            for (name, size), numbers in self.feature_set.passes.items():
-                features = self.feature_map(name, pixels[size])
-                for number in numbers:
-                    parts[number] = pool(features, self.feature_set.blocks[number].pooling)
-            vectors = torch.cat([part for part in parts if part is not None], 1)
-            limit = torch.finfo(torch.float16).max
-            return np.asarray(vectors.clamp(-limit, limit).half().cpu().numpy())
-
-    def feature_map(self, name: str, pixels: Tensor) -> Tensor:
-        """Run one backbone; float32 out, whatever it computed in."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            features: Tensor = self.networks[name](pixels)
-        return features.float()
-
-    def _to_device(self, array: npt.NDArray[np.uint8]) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
-        # [n, side, side, 3] read as [n, 3, side, side] is already channels-last.
-        return tensor.permute(0, 3, 1, 2)
-
-
-def pool(
-    features: Float[Tensor, "batch channels rows columns"], pooling: Pooling
-) -> Float[Tensor, "batch channels"]:
-    """Reduce a feature map to one vector by the mean or the maximum over its locations."""
-    return features.mean((2, 3)) if pooling == "mean" else features.amax((2, 3))
-
-
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether the processor has bfloat16 instructions; without them it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    flags = Path("/proc/cpuinfo")
-    if not flags.exists():
-        return False
-    words = set(flags.read_text().split())
-    return bool(words & {"avx512_bf16", "amx_bf16"})
+        if hashes:
+            self.store.append(hashes, np.concatenate(rows))
 
 
 def _pipeline(
     run: _Forward,
-    todo: Sequence[tuple[str, Path]],
+    images: Sequence[tuple[str, Path]],
     batch_size: int | None,
     workers: int | None,
-    stop: Callable[[], bool],
 ) -> Generator[_Batch, None, None]:
     """Yield batches in order; decoding and forward passes run ahead in threads."""
     on_cpu = run.device.type == "cpu"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    lanes = (cores or 1) if on_cpu else 1
-    size = batch_size or (4 if on_cpu else 64)
-    groups = [todo[i : i + size] for i in range(0, len(todo), size)]
-    with (
-        ThreadPoolExecutor(workers or cores, "decode") as decoders,
-        ThreadPoolExecutor(lanes, "forward", _one_thread if on_cpu else None) as forward,
-    ):
-        ahead: deque[Future[_Batch]] = deque()
-        waiting = iter(groups)
+    cores = _cores()
+    lanes = cores if on_cpu else 1
+    size = batch_size or (CPU_BATCH if on_cpu else GPU_BATCH)
+    groups = iter([images[i : i + size] for i in range(0, len(images), size)])
+    decoders = ThreadPoolExecutor(workers or cores, "decode")
+    forward = ThreadPoolExecutor(lanes, "forward", _use_one_thread if on_cpu else None)
+    ahead: deque[Future[_Batch]] = deque()
 
-        def submit() -> None:
-            group = next(waiting, None)
-            if group is not None:
-                decoded = [decoders.submit(_read, run.sizes, *item) for item in group]
-                ahead.append(forward.submit(_forward_batch, run, group, decoded, stop))
+    def submit() -> None:
+        group = next(groups, None)
+        if group is not None:
+            decoded = [decoders.submit(_read, run.sizes, *item) for item in group]
+            ahead.append(forward.submit(_forward_batch, run, group, decoded))
 
-        try:
-            for _ in range(2 * lanes + 1):
-                submit()
-            while ahead:
-                batch = ahead.popleft().result()
-                submit()
-                yield batch
-        finally:
-            for future in ahead:
-                future.cancel()
+    try:
+        for _ in range(2 * lanes + 1):
+            submit()
+        while ahead:
+            batch = ahead.popleft().result()
+            submit()
+            yield batch
+    finally:
+        # Whatever has not begun is dropped, so that stopping takes one batch at most.
+        forward.shutdown(wait=False, cancel_futures=True)
+        decoders.shutdown(cancel_futures=True)
+        forward.shutdown()
 
 
-def _one_thread() -> None:
+CPU_BATCH = 4
+GPU_BATCH = 64
+
+
+def _cores() -> int:
+    """Count the cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _read(
-    sizes: Sequence[int], image_hash: str, path: Path
-) -> dict[int, npt.NDArray[np.uint8]] | tuple[str, bool]:
-    """Read one picture; for a failure give the reason and whether its content is to blame."""
+def _read(sizes: Sequence[int], image_hash: str, path: Path) -> _Squares | _Failure:
     try:
         return read_picture(path, sizes)
     except UnreadablePictureError as error:
-        return str(error), True
+        return _Failure(image_hash, path, str(error), permanent=True)
+    except MemoryError:
+        return _Failure(image_hash, path, "not enough memory to decode it", permanent=False)
     except OSError as error:
-        return f"file cannot be opened: {error.strerror or error}", False
+        reason = f"file cannot be read: {error.strerror or error}"
+        return _Failure(image_hash, path, reason, permanent=False)
 
 
 def _forward_batch(
     run: _Forward,
     group: Sequence[tuple[str, Path]],
-    decoded: Sequence[Future[dict[int, npt.NDArray[np.uint8]] | tuple[str, bool]]],
-    stop: Callable[[], bool],
+    decoded: Sequence[Future[_Squares | _Failure]],
 ) -> _Batch:
-    squares: list[dict[int, npt.NDArray[np.uint8]]] = []
-    hashes: list[str] = []
-    failed: list[tuple[str, Path, str, bool]] = []
-    for (image_hash, path), future in zip(group, decoded, strict=True):
-        result = future.result()
-        if isinstance(result, dict):
-            squares.append(result)
-            hashes.append(image_hash)
-        else:
-            failed.append((image_hash, path, *result))
-    if not squares or stop():
-        return _Batch([], np.zeros((0, run.feature_set.dim), np.float16), failed)
+    results = [future.result() for future in decoded]
+    failures = [result for result in results if isinstance(result, _Failure)]
+    squares = [result for result in results if not isinstance(result, _Failure)]
+    hashes = [
+        image_hash
+        for (image_hash, _), result in zip(group, results, strict=True)
+        if not isinstance(result, _Failure)
+    ]
+    if not squares:
+        return _Batch([], None, failures)
     stacked = {side: np.stack([square[side] for square in squares]) for side in run.sizes}
-    return _Batch(hashes, run(stacked), failed)
+    return _Batch(hashes, run(stacked), failures)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import WorkspaceError
 from annotator.scores import ScoreFolder, smoothed_prior
-from annotator.suggestions import Suggestion, probabilities, rank, rank_by_prior
+from annotator.suggestions import CellEvidence, Suggestion, probabilities, rank, rank_by_prior
 from annotator.types import Category, KnownCell
 
 _KEPT_OPEN = 3
@@ -77,6 +77,22 @@ def suggest(
     if scores is None:
         return tuple(rank_by_prior(prior, labels, categories, limit=limit))
     return tuple(rank(scores.image(image_id), labels, categories, prior=prior, limit=limit))
+
+
+def no_evidence(category: Category, prior: float) -> CellEvidence:
+    """What can be said of a cell before the first model version: how common the category is."""
+    return CellEvidence(
+        category_id=category.id,
+        name=category.name,
+        probability=prior,
+        threshold=0.5,
+        start=float(np.log(prior / (1 - prior))),
+        sources=(),
+        terms=(),
+        neighbours=(),
+        exemplars=(),
+        waiting="the model has not been trained yet",
+    )
 
 
 def live_probabilities(

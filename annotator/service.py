@@ -25,7 +25,14 @@ from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.names import clean_name, name_key
-from annotator.open_scores import OpenScores, label_vector, live_probabilities, prior_of, suggest
+from annotator.open_scores import (
+    OpenScores,
+    label_vector,
+    live_probabilities,
+    no_evidence,
+    prior_of,
+    suggest,
+)
 from annotator.queue_orders import QueueOrder, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
@@ -642,7 +649,7 @@ class AnnotationService:
         """All that speaks for and against one cell, decided or not.
 
         Raises:
-            NotFound: if there is no such picture or category, or no model version yet.
+            NotFound: if there is no such picture or category.
         """
         with self.database.reading() as connection:
             _there(store.image(connection, image_id), "image", image_id)
@@ -650,20 +657,15 @@ class AnnotationService:
             place = {category.id: i for i, category in enumerate(categories)}
             if category_id not in place:
                 _there(None, "category", category_id)
+            prior = float(prior_of(categories)[place[category_id]])
             scores = self._newest(connection, model_version_id)
             if scores is None:
-                raise NotFound("there is no evidence yet: the model has not been trained")
+                return no_evidence(categories[place[category_id]], prior)
             known = store.known_cells(connection, [image_id]).get(image_id, ())
             row = scores.image(image_id)
             near = store.states_in_category(connection, category_id, row.neighbours.tolist())
-        return explain(
-            row,
-            label_vector(known, categories),
-            categories,
-            category_id,
-            near,
-            prior=float(prior_of(categories)[place[category_id]]),
-        )
+        labels = label_vector(known, categories)
+        return explain(row, labels, categories, category_id, near, prior=prior)
 
     def suggestion_history(self, image_id: int) -> list[StoredSuggestion]:
         """Every suggestion that was handed out for a picture, and what became of it."""
@@ -806,6 +808,11 @@ class AnnotationService:
             values = {"kind": kind, "status": "waiting", "config": config, "created_at": at}
             store.add_job(connection, **values)
             return store.jobs(connection, kind=kind, limit=1)[0]
+
+    def worker_died(self, pid: int, reason: str) -> None:
+        """Mark what a dead worker process was doing as failed."""
+        with self.database.writing() as connection:
+            store.fail_jobs_of(connection, pid, reason, self._clock())
 
 
 class Export:

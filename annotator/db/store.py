@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
     CursorResult,
+    Executable,
     Select,
     and_,
     bindparam,
@@ -154,7 +155,7 @@ def images_after(connection: Connection, image_id: int, limit: int) -> list[Imag
 
 def add_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append pictures; the columns are those of the table, without id, revision and known."""
-    connection.execute(insert(t.image), list(rows))
+    _many(connection, insert(t.image), rows)
 
 
 def move_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -164,7 +165,7 @@ def move_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
         .where(t.image.c.id == bindparam("key"))
         .values(path=bindparam("path"), file_name=bindparam("file_name"))
     )
-    connection.execute(statement, list(rows))
+    _many(connection, statement, rows)
 
 
 def image_ids(connection: Connection) -> Ids:
@@ -421,7 +422,7 @@ def _delete_decisions(connection: Connection, cells: Cells) -> None:
         d.image_id == bindparam("i"), d.category_id == bindparam("c")
     )
     pairs = zip(cells["image"].tolist(), cells["category"].tolist(), strict=True)
-    connection.execute(statement, [{"i": i, "c": c} for i, c in pairs])
+    _many(connection, statement, [{"i": i, "c": c} for i, c in pairs])
 
 
 def _insert_decisions(connection: Connection, cells: Cells) -> None:
@@ -456,7 +457,7 @@ def _count_images(connection: Connection, cells: Cells) -> None:
         .values(revision=c.revision + 1, known=c.known + bindparam("k"))
     )
     pairs = zip(ids.tolist(), known.tolist(), strict=True)
-    connection.execute(statement, [{"i": i, "k": k} for i, k in pairs])
+    _many(connection, statement, [{"i": i, "k": k} for i, k in pairs])
 
 
 def _count_categories(connection: Connection, cells: Cells) -> None:
@@ -472,7 +473,7 @@ def _count_categories(connection: Connection, cells: Cells) -> None:
         .values(present=c.present + bindparam("p"), absent=c.absent + bindparam("a"))
     )
     rows = zip(ids.tolist(), changes[0].tolist(), changes[1].tolist(), strict=True)
-    connection.execute(statement, [{"i": i, "p": p, "a": a} for i, p, a in rows if p or a] or [])
+    _many(connection, statement, [{"i": i, "p": p, "a": a} for i, p, a in rows if p or a])
 
 
 def left_cells(connection: Connection, cells: Cells) -> list[LeftCell]:
@@ -553,8 +554,7 @@ def offer(
         update(t.suggestion).where(of_image, c.status == OFFERED).values(status=WITHDRAWN)
     )
     rows = [_suggestion_row(image_id, version, s) for s in suggestions if s.source != "prior"]
-    if rows:
-        connection.execute(insert(t.suggestion), rows)
+    _many(connection, insert(t.suggestion), rows)
 
 
 def _suggestion_row(image_id: int, version: int, suggestion: Suggestion) -> dict[str, Any]:
@@ -592,7 +592,7 @@ def answer_suggestions(connection: Connection, cells: Cells, event_id: int) -> N
         .values(status=bindparam("s"), event_id=event_id)
     )
     triples = zip(*(cells[n].tolist() for n in ("image", "category", "after")), strict=True)
-    connection.execute(statement, [{"i": i, "c": c, "s": status[s]} for i, c, s in triples])
+    _many(connection, statement, [{"i": i, "c": c, "s": status[s]} for i, c, s in triples])
 
 
 def reopen_suggestions(connection: Connection, cells: Cells, undone: int) -> None:
@@ -607,9 +607,8 @@ def reopen_suggestions(connection: Connection, cells: Cells, undone: int) -> Non
     )
     names = ("image", "category", "after", "after_event")
     rows = zip(*(cells[n].tolist() for n in names), strict=True)
-    connection.execute(
-        statement, [{"i": i, "c": c, "s": status[s], "e": e or None} for i, c, s, e in rows]
-    )
+    answers = [{"i": i, "c": c, "s": status[s], "e": e or None} for i, c, s, e in rows]
+    _many(connection, statement, answers)
 
 
 def withdraw_decided_suggestions(connection: Connection, event_id: int) -> None:
@@ -880,6 +879,12 @@ def counts(connection: Connection, categories_total: int) -> dict[str, int]:
 def _add(connection: Connection, table: Any, **values: Any) -> int:
     result = connection.execute(insert(table).values(**values))
     return int((result.inserted_primary_key or (0,))[0])
+
+
+def _many(connection: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute for each row; without rows not at all (which SQLAlchemy takes as one empty row)."""
+    if rows:
+        connection.execute(statement, list(rows))
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:

@@ -29,6 +29,7 @@ from hst_core.labels import check_label_matrix
 from hst_core.losses import hide_known
 from hst_core.model import HST, HSTOutput
 from hst_core.objective import Objective
+from hst_core.predict import outputs
 from hst_core.stopping import ShouldStop, check_stop
 from hst_core.transfer import TransferScores
 
@@ -314,8 +315,10 @@ class Trainer:
             return
         # Only the features of known positives are kept, in half precision: all would seldom fit.
         kept: list[Tensor] = []
-        for rows, features in self._category_features(positive, should_stop):
-            kept.append(features[self._labels[rows].to(self.device) == 1].half().cpu())
+        for rows, output in self._outputs(positive, should_stop):
+            kept.append(
+                output.category_features[self._labels[rows].to(self.device) == 1].half().cpu()
+            )
         examples = torch.cat(kept)
         images, categories = (self._labels[positive] == 1).nonzero(as_tuple=True)
         image_ids = torch.from_numpy(positive)[images]
@@ -336,7 +339,8 @@ class Trainer:
         rows = np.sort(random.permutation(known)[:_THRESHOLD_IMAGES])
         found: dict[str, list[TransferScores]] = {"ist": [], "cst": []}
         hidden: list[Tensor] = []
-        for part, features in self._category_features(rows, should_stop):
+        for part, output in self._outputs(rows, should_stop):
+            features = output.category_features
             labels = self._labels[part]
             evidence, held_out = (
                 split.to(self.device)
@@ -382,30 +386,19 @@ class Trainer:
         past = len(self.history.epochs) - self.history.best_epoch
         return self.patience is not None and past >= self.patience
 
-    def _category_features(
-        self, rows: NDArray[np.intp], should_stop: ShouldStop | None
-    ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
-        for part, output in self._outputs(rows, should_stop):
-            yield part, output.category_features
-
     def _outputs(
         self, rows: NDArray[np.intp], should_stop: ShouldStop | None
     ) -> Iterator[tuple[NDArray[np.intp], HSTOutput]]:
         """Run the network over images in evaluation mode."""
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            size = 4 * self.config.train.batch_size
-            for start in range(0, len(rows), size):
-                check_stop(should_stop)
-                part = rows[start : start + size]
-                with self._autocast():
-                    output = self.model(
-                        **self._load(part, None), base_logits=self._base_logits(part)
-                    )
-                yield part, output
-        finally:
-            self.model.train(was_training)
+        return outputs(
+            self.model,
+            self.data.inputs,
+            rows,
+            base_logits=self.data.base_logits,
+            batch_size=4 * self.config.train.batch_size,
+            precision=self.config.train.precision,
+            should_stop=should_stop,
+        )
 
     def _ahead(
         self, batches: list[NDArray[np.intp]], augment: torch.Generator

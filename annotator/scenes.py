@@ -149,7 +149,7 @@ def _finish(canvas: Canvas, scene: Scene, rng: Random) -> Image.Image:
     picture = ImageChops.multiply(picture, gradient(corners, picture.size))
     contrast, lift = rng.uniform(0.92, 1.18), rng.uniform(0, 14)
     curve = [round((v - 128) * contrast + 128 + lift) for v in range(256)]
-    tile = _grain(rng.choice((5, 5, 9, 14)), picture.size)
+    tile = _grain(rng.choice((5, 5, 8, 12)), picture.size)
     x, y = rng.randrange(tile.width // 2), rng.randrange(tile.height // 2)
     grain = tile.crop((x, y, x + picture.width, y + picture.height))
     return ImageChops.add(picture.point(curve * 3), grain, 1, -128)

@@ -52,10 +52,23 @@ def tabletop(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
             )
 
     return Stage(
-        back - 0.35, 1.0, (1.2, 1.3), paint, close=True,
+        back - 0.35,
+        1.0,
+        (1.2, 1.3),
+        paint,
+        close=True,
         shelves=[Shelf(0.02, aspect - 0.02, back + 0.06, 1.02, scale, 0.5)],
-        small=(clutter.pan, clutter.kettle, clutter.fruit, clutter.plate, clutter.cereal, clutter.phone, clutter.paper, clutter.fruit),
-    )  # fmt: skip
+        small=(
+            clutter.pan,
+            clutter.kettle,
+            clutter.fruit,
+            clutter.plate,
+            clutter.cereal,
+            clutter.phone,
+            clutter.paper,
+            clutter.fruit,
+        ),
+    )
 
 
 Plan = Callable[[Random, Look, float, Weather], Stage]

@@ -18,14 +18,32 @@ from annotator.scenery.stage import Shelf, Stage
 # Metres wide and high, to keep things from standing inside each other.
 SIZES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "person": (0.6, 1.75), "dog": (0.9, 0.7), "cat": (0.5, 0.4), "bird": (0.5, 0.4), "cow": (2.3, 1.5),
-        "sheep": (1.2, 0.95), "car": (4.0, 1.5), "bicycle": (1.8, 1.1), "tractor": (3.4, 2.6),
-        "boat": (5.0, 3.0), "traffic light": (0.6, 3.2), "bench": (1.8, 0.95), "umbrella": (1.5, 2.2),
-        "chair": (0.6, 0.95), "dining table": (1.6, 1.0), "sofa": (2.0, 0.9), "potted plant": (0.6, 0.9),
-        "lamp": (0.5, 1.55), "clock": (0.34, 0.34), "book": (0.34, 0.2), "laptop": (0.42, 0.28),
-        "cup": (0.14, 0.11), "bottle": (0.09, 0.3), "bowl": (0.24, 0.11),
+        "person": (0.6, 1.75),
+        "dog": (0.9, 0.7),
+        "cat": (0.5, 0.4),
+        "bird": (0.5, 0.4),
+        "cow": (2.3, 1.5),
+        "sheep": (1.2, 0.95),
+        "car": (4.0, 1.5),
+        "bicycle": (1.8, 1.1),
+        "tractor": (3.4, 2.6),
+        "boat": (5.0, 3.0),
+        "traffic light": (0.6, 3.2),
+        "bench": (1.8, 0.95),
+        "umbrella": (1.5, 2.2),
+        "chair": (0.6, 0.95),
+        "dining table": (1.6, 1.0),
+        "sofa": (2.0, 0.9),
+        "potted plant": (0.6, 0.9),
+        "lamp": (0.5, 1.55),
+        "clock": (0.34, 0.34),
+        "book": (0.34, 0.2),
+        "laptop": (0.42, 0.28),
+        "cup": (0.14, 0.11),
+        "bottle": (0.09, 0.3),
+        "bowl": (0.24, 0.11),
     }
-)  # fmt: skip
+)
 # Small things are drawn larger than life, as illustrators do; in close-ups they are life-size.
 EXAGGERATION: Mapping[str, float] = MappingProxyType(
     {
@@ -37,7 +55,7 @@ EXAGGERATION: Mapping[str, float] = MappingProxyType(
         "clock": 1.7,
         "bird": 1.9,
         "cat": 1.8,
-        "dog": 1.4,
+        "dog": 1.25,
         "lamp": 1.15,
         "potted plant": 1.25,
         "sheep": 1.15,
@@ -48,7 +66,7 @@ TALLEST: Mapping[str, float] = MappingProxyType(
     {
         "bird": 0.24,
         "cat": 0.4,
-        "dog": 0.6,
+        "dog": 0.48,
         "sheep": 0.6,
         "cow": 0.75,
         "tractor": 0.75,
@@ -63,10 +81,31 @@ TALLEST: Mapping[str, float] = MappingProxyType(
 )
 # Furniture first: tables carry what comes later.
 ORDER = (
-    "dining table", "sofa", "bench", "tractor", "car", "boat", "cow", "sheep", "traffic light", "bicycle",
-    "chair", "person", "umbrella", "dog", "lamp", "potted plant", "cat", "bird", "clock", "laptop", "bowl",
-    "bottle", "book", "cup",
-)  # fmt: skip
+    "dining table",
+    "sofa",
+    "bench",
+    "tractor",
+    "car",
+    "boat",
+    "cow",
+    "sheep",
+    "traffic light",
+    "bicycle",
+    "chair",
+    "person",
+    "umbrella",
+    "dog",
+    "lamp",
+    "potted plant",
+    "cat",
+    "bird",
+    "clock",
+    "laptop",
+    "bowl",
+    "bottle",
+    "book",
+    "cup",
+)
 SMALL = frozenset({"cup", "bottle", "bowl", "book", "laptop"})
 
 
@@ -151,8 +190,17 @@ class Composer:
     ) -> Placed:  # fmt: skip
         box = box or (x - wide * scale / 2, y - high * scale, x + wide * scale / 2, y)
         thing = Placed(
-            name, draw, x, y, scale, depth, box, self.rng.getrandbits(32), self.rng.random() < 0.5, tilt,
-        )  # fmt: skip
+            name,
+            draw,
+            x,
+            y,
+            scale,
+            depth,
+            box,
+            self.rng.getrandbits(32),
+            self.rng.random() < 0.5,
+            tilt,
+        )
         self.placed.append(thing)
         self._taken.append(box)
         return thing
@@ -215,7 +263,7 @@ class Composer:
         if self.stage.wall is None:
             return
         (x0, y0, x1, y1), scale = self.stage.wall
-        wide, high = SIZES.get(name, (0.6, 0.5))
+        wide, high = SIZES.get(name, (0.85, 0.75))
         s = scale * size
         spots = [
             (self.rng.uniform(x0, x1), self.rng.uniform(y0, max(y1, y0 + 0.02)) + high * s / 2, s)
@@ -223,6 +271,8 @@ class Composer:
         ]
         x, y, _ = self._best(spots, wide, high)
         box = (x - wide * s / 2, y - high * s, x + wide * s / 2, y)
+        if not name and self._room(box) > 0.1:
+            return  # clutter does not cover windows
         self._add(name, draw, x, y - high * s / 2, s, -1.0, wide, high, box=box)
 
     def _fly(self, name: str, draw: Draw, size: float) -> None:
@@ -244,10 +294,16 @@ class Composer:
             owner = people[len(held)]
             height = rng.uniform(1.25, 1.45)
             self._add(
-                "umbrella", partial(furniture.umbrella, height=height),
-                owner.x + 0.28 * owner.scale * rng.choice((-1, 1)), owner.y - 0.95 * owner.scale, owner.scale,
-                owner.depth + 1e-4, 1.2, 1.4, rng.uniform(-0.25, 0.25),
-            )  # fmt: skip
+                "umbrella",
+                partial(furniture.umbrella, height=height),
+                owner.x + 0.28 * owner.scale * rng.choice((-1, 1)),
+                owner.y - 0.95 * owner.scale,
+                owner.scale,
+                owner.depth + 1e-4,
+                1.2,
+                1.4,
+                rng.uniform(-0.25, 0.25),
+            )
             return
         self._stand("umbrella", furniture.parasol, self.stage.ground, size)
 

@@ -90,9 +90,14 @@ def _four_legs(
 def cow(pen: Pen, rng: Random, look: Look) -> None:
     """A cow from the side, standing or grazing, 1.45 m high."""
     coat, patch = rng.choice(
-        (((240, 236, 228), (48, 42, 46)), ((238, 228, 214), (140, 84, 52)), ((150, 94, 60), (128, 76, 48)),
-         ((62, 52, 52), (50, 42, 44)), ((214, 178, 134), (236, 222, 204)))
-    )  # fmt: skip
+        (
+            ((240, 236, 228), (48, 42, 46)),
+            ((238, 228, 214), (140, 84, 52)),
+            ((150, 94, 60), (128, 76, 48)),
+            ((62, 52, 52), (50, 42, 44)),
+            ((214, 178, 134), (236, 222, 204)),
+        )
+    )
     coat = jitter(coat, rng, 8)
     pen.shadow(0, 0.03, 1.0, 0.13)
     _four_legs(pen, (-0.62, -0.45, 0.5, 0.66), 0.6, 0.075, coat, (58, 46, 44))
@@ -155,8 +160,10 @@ def sheep(pen: Pen, rng: Random, look: Look) -> None:
 def dog(pen: Pen, rng: Random, look: Look) -> None:
     """A dog, standing, sitting or short-legged, about .6 m high."""
     coat = jitter(
-        rng.choice(((196, 142, 82), (92, 62, 46), (58, 52, 56), (232, 214, 186), (168, 98, 54))), rng, 8
-    )  # fmt: skip
+        rng.choice(((196, 142, 82), (92, 62, 46), (58, 52, 56), (232, 214, 186), (168, 98, 54))),
+        rng,
+        8,
+    )
     light = tone(coat, 0.4)
     leg = rng.choice((0.18, 0.3, 0.36))
     y = leg + 0.14
@@ -172,9 +179,19 @@ def dog(pen: Pen, rng: Random, look: Look) -> None:
         pen.stroke([(-0.36, y + 0.08), (-0.48, y + 0.16), (-0.54, y + 0.2 + tail)], 0.055, coat)
         _four_legs(pen, (-0.3, -0.2, 0.18, 0.28), y, 0.05, coat, tone(coat, 0.2))
         pen.blob(
-            [(-0.38, y + 0.08), (-0.15, y + 0.13), (0.2, y + 0.16), (0.38, y + 0.2), (0.38, y - 0.06),
-             (0.12, y - 0.15), (-0.15, y - 0.08), (-0.36, y - 0.1)], coat, 0.22,
-        )  # fmt: skip
+            [
+                (-0.38, y + 0.08),
+                (-0.15, y + 0.13),
+                (0.2, y + 0.16),
+                (0.38, y + 0.2),
+                (0.38, y - 0.06),
+                (0.12, y - 0.15),
+                (-0.15, y - 0.08),
+                (-0.36, y - 0.1),
+            ],
+            coat,
+            0.22,
+        )
         pen.limb((0.3, y + 0.08), (0.42, y + 0.24), 0.12, 0.1, coat, 0.1)
         hx, hy = 0.44, y + 0.3
     pen.disc(hx, hy, 0.14, 0.13, coat, 0.16)
@@ -202,8 +219,10 @@ def dog(pen: Pen, rng: Random, look: Look) -> None:
 def cat(pen: Pen, rng: Random, look: Look) -> None:
     """A cat, sitting, lying or walking, about .35 m high."""
     coat = jitter(
-        rng.choice(((70, 66, 72), (212, 136, 70), (150, 142, 140), (240, 232, 222), (108, 84, 66))), rng, 8
-    )  # fmt: skip
+        rng.choice(((70, 66, 72), (212, 136, 70), (150, 142, 140), (240, 232, 222), (108, 84, 66))),
+        rng,
+        8,
+    )
     dark, pose = tone(coat, -0.3), rng.random()
     pen.shadow(0, 0.01, 0.22, 0.04)
     if pose < 0.5:  # sitting
@@ -226,9 +245,14 @@ def cat(pen: Pen, rng: Random, look: Look) -> None:
         hx, hy = 0.25, 0.29
     for side in (-1, 1):
         pen.poly(
-            [(hx + side * 0.085, hy + 0.02), (hx + side * 0.08, hy + 0.14), (hx + side * 0.01, hy + 0.07)],
-            tone(coat, -0.08), 0,
-        )  # fmt: skip
+            [
+                (hx + side * 0.085, hy + 0.02),
+                (hx + side * 0.08, hy + 0.14),
+                (hx + side * 0.01, hy + 0.07),
+            ],
+            tone(coat, -0.08),
+            0,
+        )
     pen.disc(hx, hy, 0.095, 0.08, coat, 0.14)
     if rng.random() < 0.5:
         for x in (-0.18, -0.08) if pose >= 0.5 else (-0.1, -0.06):

@@ -93,9 +93,10 @@ def kitchen(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     shelf_y = top - 0.55 * scale
     wide = rng.uniform(0.7, 1.0) * aspect
     x0 = rng.choice((-0.05, aspect - wide + 0.05))
-    panes = _panes(rng, aspect, foot)
-    seed = rng.getrandbits(48)
     open_shelf = rng.random() < 0.5
+    cupboards = (x0, shelf_y - 0.65 * scale, x0 + wide, shelf_y)
+    panes = _panes(rng, aspect, foot) if open_shelf else ()
+    seed = rng.getrandbits(48)
 
     def paint(canvas: Canvas) -> None:
         local = Random(seed)
@@ -157,11 +158,24 @@ def kitchen(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
     if open_shelf and shelf_y > 0.14:
         shelves.append(Shelf(x0 + 0.05, x0 + wide - 0.05, shelf_y, shelf_y, scale, foot - 0.002))
     return Stage(
-        horizon, eye, (foot + 0.04, 1.14), paint, shelves=shelves, blocked=panes,
+        horizon,
+        eye,
+        (foot + 0.04, 1.14),
+        paint,
+        shelves=shelves,
+        blocked=panes or (cupboards,),
         wall=((0.1, 0.06, aspect - 0.1, max(0.12, shelf_y - 0.1)), scale),
         things=(clutter.basket, clutter.bin_, clutter.crate, clutter.bag),
-        small=(clutter.pan, clutter.kettle, clutter.fruit, clutter.plate, clutter.cereal, clutter.fruit), flat=(clutter.picture,),
-    )  # fmt: skip
+        small=(
+            clutter.pan,
+            clutter.kettle,
+            clutter.fruit,
+            clutter.plate,
+            clutter.cereal,
+            clutter.fruit,
+        ),
+        flat=(clutter.picture,),
+    )
 
 
 def living_room(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -232,10 +246,17 @@ def living_room(rng: Random, look: Look, aspect: float, weather: Weather) -> Sta
             )
         )
     return Stage(
-        horizon, eye, (foot + 0.03, 1.14), paint, shelves=shelves, blocked=panes, wall=((0.1, 0.08, aspect - 0.1, max(0.15, high)), scale),
+        horizon,
+        eye,
+        (foot + 0.03, 1.14),
+        paint,
+        shelves=shelves,
+        blocked=panes,
+        wall=((0.1, 0.08, aspect - 0.1, max(0.15, high)), scale),
         things=(clutter.basket, clutter.guitar, clutter.bag, clutter.crate),
-        small=(clutter.phone, clutter.paper, clutter.fruit, clutter.cereal), flat=(clutter.picture, clutter.picture),
-    )  # fmt: skip
+        small=(clutter.phone, clutter.paper, clutter.fruit, clutter.cereal),
+        flat=(clutter.picture, clutter.picture),
+    )
 
 
 def office(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -303,7 +324,14 @@ def office(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
             Shelf(x0 + 0.04, x0 + wide * 0.7 - 0.04, shelf_y, shelf_y, scale, foot - 0.002)
         )
     return Stage(
-        horizon, eye, (y + 0.05, 1.14), paint, shelves=shelves, blocked=panes, wall=((0.1, 0.07, aspect - 0.1, max(0.14, shelf_y - 0.12)), scale),
+        horizon,
+        eye,
+        (y + 0.05, 1.14),
+        paint,
+        shelves=shelves,
+        blocked=panes,
+        wall=((0.1, 0.07, aspect - 0.1, max(0.14, shelf_y - 0.12)), scale),
         things=(clutter.bin_, clutter.bag, clutter.crate),
-        small=(clutter.monitor, clutter.keyboard, clutter.paper, clutter.phone, clutter.monitor), flat=(clutter.picture,),
-    )  # fmt: skip
+        small=(clutter.monitor, clutter.keyboard, clutter.paper, clutter.phone, clutter.monitor),
+        flat=(clutter.picture,),
+    )

@@ -7,7 +7,7 @@ from random import Random
 from annotator.scenery import clutter
 from annotator.scenery.look import Look, hsv, jitter
 from annotator.scenery.pen import Canvas, Colour, Pen, mix, tone
-from annotator.scenery.stage import Shelf, WEATHERS, Stage, Weather, at, rect
+from annotator.scenery.stage import WEATHERS, Shelf, Stage, Weather, at, rect
 
 
 def _sky(canvas: Canvas, weather: Weather, rng: Random, horizon: float, aspect: float) -> None:
@@ -150,9 +150,20 @@ def street(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
 
     rng_seed = rng.getrandbits(48)
     return Stage(
-        horizon, eye, (kerb - 0.02, 1.12), paint, sky=(0.05, horizon * 0.6),
-        things=(clutter.tree, clutter.bin_, clutter.road_sign, clutter.bus, clutter.crate, clutter.bush),
-    )  # fmt: skip
+        horizon,
+        eye,
+        (kerb - 0.02, 1.12),
+        paint,
+        sky=(0.05, horizon * 0.6),
+        things=(
+            clutter.tree,
+            clutter.bin_,
+            clutter.road_sign,
+            clutter.bus,
+            clutter.crate,
+            clutter.bush,
+        ),
+    )
 
 
 def park(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -203,9 +214,21 @@ def park(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
         _tufts(canvas, local, horizon, aspect, tone(grass, -0.1), 26)
 
     return Stage(
-        horizon, eye, (horizon + 0.1, 1.12), paint, sky=(0.05, horizon * 0.7),
-        things=(clutter.tree, clutter.bush, clutter.bush, clutter.bin_, clutter.rock, clutter.beach_ball, clutter.bag),
-    )  # fmt: skip
+        horizon,
+        eye,
+        (horizon + 0.1, 1.12),
+        paint,
+        sky=(0.05, horizon * 0.7),
+        things=(
+            clutter.tree,
+            clutter.bush,
+            clutter.bush,
+            clutter.bin_,
+            clutter.rock,
+            clutter.beach_ball,
+            clutter.bag,
+        ),
+    )
 
 
 def farm(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -251,9 +274,22 @@ def farm(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
         _tufts(canvas, local, horizon, aspect, tone(field_, -0.12), 30)
 
     return Stage(
-        horizon, eye, (horizon + 0.09, 1.12), paint, sky=(0.05, horizon * 0.7),
-        things=(clutter.tree, clutter.fence, clutter.fence, clutter.hay_bale, clutter.bush, clutter.pig, clutter.barrel, clutter.rock),
-    )  # fmt: skip
+        horizon,
+        eye,
+        (horizon + 0.09, 1.12),
+        paint,
+        sky=(0.05, horizon * 0.7),
+        things=(
+            clutter.tree,
+            clutter.fence,
+            clutter.fence,
+            clutter.hay_bale,
+            clutter.bush,
+            clutter.pig,
+            clutter.barrel,
+            clutter.rock,
+        ),
+    )
 
 
 def harbour(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -290,9 +326,21 @@ def harbour(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
             )
 
     return Stage(
-        horizon, eye, (quay + 0.05, 1.12), paint, sky=(0.05, horizon * 0.8), water=(horizon + 0.06, quay),
-        things=(clutter.crate, clutter.barrel, clutter.bollard, clutter.bollard, clutter.bag, clutter.basket),
-    )  # fmt: skip
+        horizon,
+        eye,
+        (quay + 0.05, 1.12),
+        paint,
+        sky=(0.05, horizon * 0.8),
+        water=(horizon + 0.06, quay),
+        things=(
+            clutter.crate,
+            clutter.barrel,
+            clutter.bollard,
+            clutter.bollard,
+            clutter.bag,
+            clutter.basket,
+        ),
+    )
 
 
 def beach(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -323,9 +371,22 @@ def beach(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
         _tufts(canvas, local, shore + 0.05, aspect, tone(sand, -0.1), 26)
 
     return Stage(
-        horizon, eye, (shore + 0.08, 1.12), paint, sky=(0.05, horizon * 0.85), water=(horizon + 0.02, shore - 0.01),
-        things=(clutter.towel, clutter.towel, clutter.beach_ball, clutter.sand_castle, clutter.rock, clutter.bag, clutter.basket),
-    )  # fmt: skip
+        horizon,
+        eye,
+        (shore + 0.08, 1.12),
+        paint,
+        sky=(0.05, horizon * 0.85),
+        water=(horizon + 0.02, shore - 0.01),
+        things=(
+            clutter.towel,
+            clutter.towel,
+            clutter.beach_ball,
+            clutter.sand_castle,
+            clutter.rock,
+            clutter.bag,
+            clutter.basket,
+        ),
+    )
 
 
 def cafe(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
@@ -384,7 +445,12 @@ def cafe(rng: Random, look: Look, aspect: float, weather: Weather) -> Stage:
         rect(canvas, x0 - 0.015, top - 0.01, x0 + bar + 0.015, top + 0.014, tone(look.wood, 0.2), 0)
 
     return Stage(
-        horizon, eye, (foot + 0.04, 1.14), paint, things=(clutter.bush, clutter.bag, clutter.bin_, clutter.barrel, clutter.bush),
-        small=(clutter.plate, clutter.fruit, clutter.phone, clutter.plate), shelves=[Shelf(x0 + 0.02, x0 + bar - 0.02, top - 0.006, top, scale, foot + 0.01)],
+        horizon,
+        eye,
+        (foot + 0.04, 1.14),
+        paint,
+        things=(clutter.bush, clutter.bag, clutter.bin_, clutter.barrel, clutter.bush),
+        small=(clutter.plate, clutter.fruit, clutter.phone, clutter.plate),
+        shelves=[Shelf(x0 + 0.02, x0 + bar - 0.02, top - 0.006, top, scale, foot + 0.01)],
         wall=((0.05, 0.03, aspect - 0.05, 0.12), 0.3),
-    )  # fmt: skip
+    )

@@ -172,10 +172,23 @@ def bottle(pen: Pen, rng: Random, look: Look) -> None:
     shoulder, high = rng.uniform(0.14, 0.19), rng.uniform(0.25, 0.31)
     pen.shadow(0, 0.004, half * 1.4, 0.012)
     pen.poly(
-        [(-half, 0.008), (-half, shoulder), (-half * 0.8, shoulder + 0.02), (-0.014, shoulder + 0.055), (-0.013, high),
-         (0.013, high), (0.014, shoulder + 0.055), (half * 0.8, shoulder + 0.02), (half, shoulder), (half, 0.008),
-         (half * 0.8, 0), (-half * 0.8, 0)], glass, 0.34,
-    )  # fmt: skip
+        [
+            (-half, 0.008),
+            (-half, shoulder),
+            (-half * 0.8, shoulder + 0.02),
+            (-0.014, shoulder + 0.055),
+            (-0.013, high),
+            (0.013, high),
+            (0.014, shoulder + 0.055),
+            (half * 0.8, shoulder + 0.02),
+            (half, shoulder),
+            (half, 0.008),
+            (half * 0.8, 0),
+            (-half * 0.8, 0),
+        ],
+        glass,
+        0.34,
+    )
     pen.slab(-0.016, high - 0.02, 0.016, high + 0.006, 0.004, look.accent(rng))
     if rng.random() < 0.8:
         label = rng.choice(((244, 236, 214), tone(look.accent(rng), 0.2)))

@@ -97,9 +97,13 @@ def bicycle(pen: Pen, rng: Random, look: Look) -> None:
     low = rng.random() < 0.4
     bar = 0.055
     for start, end in (
-        (crank, seat), (crank, head), ((-0.15, 0.58) if low else (-0.2, 0.76), head if not low else (0.38, 0.7)),
-        ((-0.53, r), crank), ((-0.53, r), (-0.18, 0.72)), ((0.53, r), (0.34, 0.95)),
-    ):  # fmt: skip
+        (crank, seat),
+        (crank, head),
+        ((-0.15, 0.58) if low else (-0.2, 0.76), head if not low else (0.38, 0.7)),
+        ((-0.53, r), crank),
+        ((-0.53, r), (-0.18, 0.72)),
+        ((0.53, r), (0.34, 0.95)),
+    ):
         pen.stroke([start, end], bar, frame)
     pen.disc(crank[0], crank[1], 0.085, None, (84, 84, 92), 0)
     pen.stroke([(crank[0] - 0.08, crank[1] - 0.14), (crank[0] + 0.08, crank[1] + 0.14)], 0.03, tyre)
@@ -226,9 +230,19 @@ def boat(pen: Pen, rng: Random, look: Look) -> None:
             (92, 80, 72),
         )
     pen.blob(
-        [(-long, deck), (-long * 0.5, deck - 0.03), (long * 0.5, deck), (long * 1.06, deck + 0.22),
-         (long * 0.86, 0.1), (long * 0.4, -0.02), (-long * 0.7, -0.02), (-long * 0.93, 0.2)], hull, 0.24,
-    )  # fmt: skip
+        [
+            (-long, deck),
+            (-long * 0.5, deck - 0.03),
+            (long * 0.5, deck),
+            (long * 1.06, deck + 0.22),
+            (long * 0.86, 0.1),
+            (long * 0.4, -0.02),
+            (-long * 0.7, -0.02),
+            (-long * 0.93, 0.2),
+        ],
+        hull,
+        0.24,
+    )
     pen.stroke(
         [(-long * 0.99, deck - 0.1), (0, deck - 0.15), (long * 0.98, deck + 0.08)],
         0.09,

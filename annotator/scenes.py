@@ -10,11 +10,14 @@ Objects that fail this are left out, so nothing is half there.
 from __future__ import annotations
 
 import os
+import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
@@ -36,6 +39,7 @@ __all__ = [
     "Scene",
     "draw_folder",
     "draw_scene",
+    "labels_of",
     "picture_name",
     "true_labels",
 ]
@@ -176,9 +180,17 @@ def true_labels(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Labe
     return np.stack(rows) if rows else np.empty((0, len(CATEGORIES)), np.int8)
 
 
-def picture_name(index: int) -> str:
-    """Return the file name of picture ``index``."""
-    return f"scene-{index:06d}.jpg"
+def picture_name(index: int, seed: int = 0) -> str:
+    """Return the file name of picture ``index`` of ``seed``."""
+    return f"scene-{seed}-{index:06d}.jpg"
+
+
+def labels_of(name: str, size: tuple[int, int] = SIZE) -> Labels | None:
+    """Return the true labels [C] of the picture with this file name, None for other files."""
+    found = re.fullmatch(r"scene-(\d+)-(\d+)\.jpg", name)
+    if found is None:
+        return None
+    return Scene.plan(int(found[2]), int(found[1]), size[0] / size[1]).labels
 
 
 def draw_folder(
@@ -193,12 +205,13 @@ def draw_folder(
     """Draw the first ``count`` pictures into ``folder``; files that are there are kept.
 
     Args:
-        folder: made if it does not exist. It must hold pictures of one seed and size only.
+        folder: made if it does not exist.
         count: how many pictures.
-        seed: another seed gives other pictures.
-        size: width and height in pixels.
-        progress: called with (done, count) now and then.
-        workers: processes; None takes one per processor, 1 draws in this process.
+        seed: another seed gives other pictures under other names.
+        size: width and height in pixels; keep one size per folder.
+        progress: called with (done, count) after every `BLOCK` pictures.
+        workers: processes; None takes one per processor where that is worth the start, 1 draws
+            in this process.
 
     Returns:
         The paths in order of index, and the true labels [N, C] of 1 and -1.
@@ -213,10 +226,11 @@ def draw_folder(
         done += len(rows)
         if progress is not None:
             progress(done, count)
-    return [folder / picture_name(index) for index in range(count)], labels
+    return [folder / picture_name(index, seed) for index in range(count)], labels
 
 
 BLOCK = 32  # pictures per task of a worker process
+WORTH_PROCESSES = 128  # starting processes takes longer than drawing fewer pictures
 
 
 def _blocks(
@@ -226,16 +240,19 @@ def _blocks(
     tasks = (
         (folder, start, min(start + BLOCK, count), seed, size) for start in range(0, count, BLOCK)
     )
-    workers = min(workers or os.cpu_count() or 1, -(-count // BLOCK))
+    if workers is None:
+        workers = (os.cpu_count() or 1) if count >= WORTH_PROCESSES else 1
+    workers = min(workers, -(-count // BLOCK))
     if workers <= 1:
         yield from map(_draw_block, tasks)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # spawned, not forked: the caller may have threads
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         # a few tasks ahead, so that a hundred thousand pictures need no long list of futures
-        waiting = [pool.submit(_draw_block, task) for task in islice(tasks, 2 * workers)]
+        waiting = deque(pool.submit(_draw_block, task) for task in islice(tasks, 2 * workers))
         while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(_draw_block, task) for task in islice(tasks, 1)]
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(_draw_block, task) for task in islice(tasks, 1))
 
 
 def _draw_block(task: tuple[Path, int, int, int, tuple[int, int]]) -> tuple[int, Labels]:
@@ -245,11 +262,11 @@ def _draw_block(task: tuple[Path, int, int, int, tuple[int, int]]) -> tuple[int,
     for index in range(start, stop):
         scene = Scene.plan(index, seed, size[0] / size[1])
         rows.append(scene.labels)
-        path = folder / picture_name(index)
+        path = folder / picture_name(index, seed)
         if path.exists():
             continue
         # renamed when complete, so that an interrupted run leaves no half-written picture
-        part = path.with_suffix(f".{os.getpid()}.part")
+        part = path.with_suffix(".part")
         scene.paint(size).save(part, "JPEG", quality=QUALITY)
         part.replace(path)
     return start, np.stack(rows)

@@ -1,0 +1,743 @@
+"""The worker: reads pictures, fits the model, writes scores; the only importer of `hst_core`.
+
+It runs as a process of its own (docs/adr/0002) and polls the label database. One round of its loop
+obeys commands, then does the first of these that is due: fit, read pictures, wait. Nothing it
+writes can be seen half done: scores, then checkpoint, then the row in `model_version` that puts
+both in force.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from annotator.db.engine import Database
+from annotator.errors import AnnotatorError, WorkspaceError
+from annotator.scores import ScoreFolder, prune, remove_partial
+from annotator.settings import Workspace
+from annotator.training.records import (
+    PAUSE,
+    RESUME,
+    STOP,
+    TRAIN,
+    Activity,
+    Marks,
+    Picture,
+    Records,
+    Snapshot,
+)
+from annotator.training.schedule import Change, Fitted, RefitRule
+from annotator.training.supervisor import EXIT_WORKSPACE_IN_USE
+from annotator.types import Job, ModelVersion
+from hst_core import checkpoint
+from hst_core.backbone import Backbone
+from hst_core.checkpoint import Checkpoint, CheckpointError
+from hst_core.fast_tier import WAITS_FOR_BOTH, FastTier, FastTierConfig, FastTierScores
+from hst_core.features import FeatureStore, extract, load_backbones
+from hst_core.metrics import mean_average_precision
+from hst_core.neighbours import NeighbourGraph
+from hst_core.stopping import Stopped
+
+VERSIONS_KEPT = 3
+POLL_SECONDS = 0.5
+MISSING_FILE_RETRY_SECONDS = 300.0
+NICENESS = 10  # the server goes first whenever both want a core
+_SHOWN_UNREADABLE = 100
+_HARD_EXIT_SECONDS = 15.0
+
+WAITS_FOR_READABLE_LABELS = f"{WAITS_FOR_BOTH} in some category, on pictures that can be read"
+
+Tell = Callable[[str, float], None]
+"""Called with what is being done and the share done, 0-1."""
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What one run in the foreground did.
+
+    Attributes:
+        version: id of the new model version, None if there is none.
+        waiting: what is missing for a model, None if there is one.
+        images: pictures that the model saw.
+        known_cells: decided cells of these.
+        unreadable: (path, reason) of pictures that could not be read.
+        seconds: that the fit took.
+        note: something worth knowing, such as a checkpoint that could not be used.
+    """
+
+    version: int | None
+    waiting: str | None
+    images: int
+    known_cells: int
+    unreadable: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit, before it is written."""
+
+    tier: FastTier
+    scores: FastTierScores
+    snapshot: Snapshot
+    image_ids: NDArray[np.int64]
+    labels: NDArray[np.int8]
+
+    @property
+    def known(self) -> int:
+        """Number of known cells it was fitted on."""
+        return int(np.count_nonzero(self.labels))
+
+    def metrics(self) -> dict[str, Any]:
+        """Figures of the fit; quality from cells whose label the evidence had not seen."""
+        modelled = np.ones(self.labels.shape[1], dtype=bool)
+        modelled[[index for index, _ in self.tier.waiting]] = False
+        cells = (self.labels != 0) & modelled
+        present = self.labels[cells] == 1
+        p = np.clip(self.scores.probability[cells].astype(np.float64), 1e-7, 1 - 1e-7)
+        loss = -np.where(present, np.log(p), np.log1p(-p)).mean() if present.size else None
+        precision = mean_average_precision(self.scores.probability, np.where(cells, self.labels, 0))
+        return {
+            "known_cells": self.known,
+            "images": int((self.image_ids >= 0).sum()),
+            "category_ids": self.snapshot.category_ids.tolist(),
+            "categories_waiting": len(self.tier.waiting),
+            "log_loss": None if loss is None else float(loss),
+            "map": precision,
+        }
+
+
+class Learner:
+    """Features, neighbours and the fast tier of one workspace; knows nothing of the database."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._set_name = workspace.settings.feature_set
+        self._folder = workspace.features / self._set_name
+        self.features = FeatureStore.open(self._folder, self._set_name)
+        wanted = workspace.settings.device
+        self._device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+        self._backbones: dict[str, Backbone] | None = None
+        self._graph: NeighbourGraph | None = None
+        self._previous: FastTier | None = None
+        self._previous_categories: tuple[int, ...] = ()
+
+    def read(
+        self,
+        pictures: Sequence[Picture],
+        tell: Callable[[int, int], None],
+        should_stop: Callable[[], bool],
+    ) -> list[tuple[str, str]]:
+        """Compute features of pictures that have none; returns (hash, reason) of the unreadable."""
+        if self._backbones is None:
+            self._backbones = load_backbones(self.features.feature_set, self._device)
+        report = extract(
+            self.features,
+            [(p.sha256, self._workspace.image_path(p.path)) for p in pictures],
+            device=self._device,
+            backbones=self._backbones,
+            progress=tell,
+            should_stop=should_stop,
+        )
+        return [(image_hash, reason) for image_hash, _, reason in report.unreadable]
+
+    def labels(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """Image id and labels of each row of the features; -1 where it left the project."""
+        rows = self.features.rows([sha256 for _, sha256 in snapshot.images])
+        ids = np.array([image_id for image_id, _ in snapshot.images], dtype=np.int64)
+        image_ids = np.full(len(self.features), -1, dtype=np.int64)
+        image_ids[rows[rows >= 0]] = ids[rows >= 0]
+        return image_ids, snapshot.matrix(image_ids)
+
+    def fit(
+        self,
+        snapshot: Snapshot,
+        image_ids: NDArray[np.int64],
+        labels: NDArray[np.int8],
+        tell: Tell,
+        should_stop: Callable[[], bool],
+    ) -> Fit:
+        """Fit the fast tier, from the last fit where that is possible.
+
+        Raises:
+            Stopped: if ``should_stop`` says so; the last fit stays in force.
+        """
+        vectors = self.features.vectors(np.arange(len(self.features)))
+        graph = self._neighbours(vectors, tell, should_stop)
+        tier = FastTier.fit(
+            vectors,
+            labels,
+            config=FastTierConfig(seed=self._workspace.settings.seed),
+            neighbours=graph,
+            previous=self._usable_previous(snapshot),
+            progress=lambda share, message: tell(message, share),
+            should_stop=should_stop,
+        )
+        return Fit(tier, tier.scores(), snapshot, image_ids, labels)
+
+    def remember(self, fit: Fit) -> None:
+        """Start the next fit from this one. Only its parameters are kept, not its scores."""
+        self._previous = FastTier.from_state_dict(fit.tier.state_dict())
+        self._previous_categories = tuple(fit.snapshot.category_ids.tolist())
+
+    def forget(self) -> None:
+        """Start the next fit from scratch."""
+        self._previous, self._previous_categories = None, ()
+
+    def checkpoint(self, fit: Fit, version: int) -> Checkpoint:
+        """Everything of a fit that the next process needs."""
+        hashes = self.features.hashes
+        rows = [[hashes[i] for i in nearest if i >= 0] for nearest in fit.scores.exemplars.tolist()]
+        return Checkpoint(
+            model_version=version,
+            event_id=fit.snapshot.event_id,
+            feature_set=self._set_name,
+            category_ids=tuple(fit.snapshot.category_ids.tolist()),
+            category_names=fit.snapshot.category_names,
+            thresholds=tuple(fit.scores.threshold.tolist()),
+            exemplars=tuple(tuple(nearest) for nearest in rows),
+            config={"images": len(fit.labels), "rows": self._row_digest(len(fit.labels))},
+            tiers={"fast": fit.tier.state_dict()},
+        )
+
+    def restore(self, path: Path) -> str:
+        """Start the next fit from a checkpoint; returns why not, empty if it will."""
+        try:
+            saved = checkpoint.load(path)
+            if saved.feature_set != self._set_name:
+                return f"the checkpoint is of {saved.feature_set} features: fitted from scratch"
+            if saved.config.get("rows") != self._row_digest(int(saved.config.get("images", -1))):
+                return "the features were computed anew: fitted from scratch"
+            self._previous = FastTier.from_state_dict(saved.tiers["fast"])
+        except (CheckpointError, KeyError, TypeError) as error:
+            return f"the last checkpoint could not be used ({error}): fitted from scratch"
+        self._previous_categories = saved.category_ids
+        return ""
+
+    def _usable_previous(self, snapshot: Snapshot) -> FastTier | None:
+        """The last fit if categories were only appended since: columns keep their place."""
+        now = tuple(snapshot.category_ids.tolist())
+        before = self._previous_categories
+        return self._previous if now[: len(before)] == before else None
+
+    def _neighbours(
+        self, vectors: NDArray[np.float32], tell: Tell, should_stop: Callable[[], bool]
+    ) -> NeighbourGraph:
+        """The neighbour graph of all features; kept, extended, and saved beside them."""
+        tell("comparing pictures", 0.0)
+        if self._graph is None:
+            self._graph = _load_graph(self._folder, vectors)
+        graph = self._graph
+        if graph is not None and len(graph) == len(vectors):
+            return graph
+
+        def share(done: int, total: int) -> None:
+            tell("comparing pictures", done / max(1, total))
+
+        if graph is None or graph.outgrown():
+            graph = NeighbourGraph.build(vectors, progress=share, should_stop=should_stop)
+        if len(graph) < len(vectors):
+            graph.extend(vectors[len(graph) :], progress=share, should_stop=should_stop)
+        graph.save(self._folder)
+        self._graph = graph
+        return graph
+
+    def _row_digest(self, count: int) -> str:
+        """Identifies the order of the first rows: a state is about rows, not about hashes."""
+        if not 0 <= count <= len(self.features):
+            return ""
+        return hashlib.sha256("".join(self.features.hashes[:count]).encode()).hexdigest()
+
+
+@dataclass
+class _Project:
+    """What the loop knows of the project.
+
+    Attributes:
+        todo: pictures whose features are still to be computed, those with labels first.
+        seen: largest image id that was looked at.
+        unreadable: hash -> reason; the content is at fault and will not be tried again.
+        missing: hash -> reason; tried again now and then, or when asked to train.
+    """
+
+    marks: Marks = field(default_factory=Marks)
+    todo: list[Picture] = field(default_factory=list)
+    seen: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, Picture] = field(default_factory=dict)
+    missing_at: float = 0.0
+    changed_at: float = 0.0
+
+
+class Worker:
+    """The loop of one worker on one workspace, whose worker lock the caller holds.
+
+    Args:
+        workspace: to work on.
+        database: its label database.
+        rule: when a fit is due.
+        should_stop: asked often; the worker ends between two steps.
+        tell: told everything that the job row is told.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        database: Database,
+        *,
+        rule: RefitRule | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        tell: Tell | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._workspace = workspace
+        self._records = Records(database, clock)
+        self._learner = Learner(workspace)
+        self._rule = rule or RefitRule()
+        self._asked_to_stop = should_stop
+        self._tell = tell or (lambda message, share: None)
+        self._clock = clock
+        self._project = _Project()
+        self._version: ModelVersion | None = None
+        self._fitted_at = -float("inf")
+        self._looked_at = -float("inf")
+        self._orders: list[Job] = []
+        self._paused = self._stopping = self._abort = False
+        self._tried: tuple[Marks, int] | None = None
+        self._note = ""
+
+    # -- life
+
+    def run(self) -> None:
+        """Work until asked to stop."""
+        with self:
+            while not self._should_stop():
+                if not self.step():
+                    time.sleep(POLL_SECONDS)
+
+    def run_once(self) -> TrainReport:
+        """Read all pictures, fit once, and report."""
+        with self:
+            self._look()
+            while self._project.todo and not self._should_stop():
+                self._read(until=self._should_stop)
+            fit = None if self._should_stop() else self._learn()
+            return self._report(fit)
+
+    def __enter__(self) -> Worker:
+        self._records.begin()
+        try:
+            self._paused = self._records.was_paused()
+            self._recover()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._learner.features.close()
+        if error is None:
+            self._records.end("done", self._last_word())
+        elif isinstance(error, KeyboardInterrupt):
+            self._records.end("stopped", "stopped from the keyboard")
+        else:
+            self._records.end("failed", f"{type(error).__name__}: {error}")
+
+    def step(self) -> bool:
+        """One round; False if there was nothing to do."""
+        self._obey()
+        self._look()
+        if self._paused and not self._orders:
+            self._say("paused", "paused", 0.0)
+            return False
+        if self._due():
+            self._learn()
+            return True
+        if self._project.todo:
+            self._read(until=lambda: self._interrupted() or self._due())
+            return True
+        self._rest()
+        return False
+
+    # -- what is due
+
+    def _obey(self) -> None:
+        """Carry out commands; those to train are answered when a fit has ended."""
+        self._looked_at = self._clock()
+        for job in self._records.commands():
+            if job.kind == TRAIN:
+                self._records.take([job])
+                self._orders.append(job)
+                self._retry_missing()
+                continue
+            self._paused = {PAUSE: True, RESUME: False}.get(job.kind, self._paused)
+            self._stopping = self._stopping or job.kind == STOP
+            self._abort = self._abort or job.kind in (PAUSE, STOP)
+            self._records.answer([job], "done")
+            if job.kind == PAUSE:
+                self._orders = self._answer(self._orders, "paused", done=False)
+
+    def _interrupted(self) -> bool:
+        """Whether the present step should end early; looks at commands now and then."""
+        self._records.beat()
+        if self._clock() - self._looked_at >= POLL_SECONDS:
+            self._obey()
+        return self._should_stop() or self._abort
+
+    def _should_stop(self) -> bool:
+        return self._stopping or self._asked_to_stop()
+
+    def _look(self) -> None:
+        """Notice new events, categories and pictures."""
+        project, now = self._project, self._clock()
+        marks = self._records.marks()
+        before = project.marks
+        if (marks.event_id, marks.category_ids) != (before.event_id, before.category_ids):
+            project.changed_at = now
+        project.marks = marks
+        if marks.newest_image_id > project.seen:
+            self._add_todo(self._records.pictures(after=project.seen))
+            project.seen = marks.newest_image_id
+        if project.missing and now - project.missing_at > MISSING_FILE_RETRY_SECONDS:
+            self._retry_missing()
+
+    def _add_todo(self, pictures: Sequence[Picture]) -> None:
+        features, project = self._learner.features, self._project
+        project.unreadable.update(
+            (p.sha256, features.unreadable[p.sha256])
+            for p in pictures
+            if p.sha256 in features.unreadable
+        )
+        fresh = [
+            p for p in pictures if p.sha256 not in features and p.sha256 not in project.unreadable
+        ]
+        # Pictures with labels teach, so they come first.
+        project.todo = sorted(project.todo + fresh, key=lambda p: (p.known == 0, p.id))
+
+    def _retry_missing(self) -> None:
+        again = list(self._project.missing.values())
+        self._project.missing.clear()
+        self._add_todo(again)
+
+    def _due(self) -> bool:
+        if not self._orders:
+            tried = (self._project.marks, len(self._learner.features))
+            if self._waits_for() is not None or self._tried == tried:
+                return False  # it would lead to nothing
+        return self._rule.due(self._fitted(), self._change())
+
+    def _fitted(self) -> Fitted:
+        if self._version is None:
+            return Fitted()
+        metrics = self._version.metrics
+        return Fitted(
+            int(metrics.get("known_cells", 0)),
+            int(metrics.get("rows", 0)),
+            float(metrics.get("seconds", 0.0)),
+        )
+
+    def _change(self) -> Change:
+        project, version, now = self._project, self._version, self._clock()
+        event_id = version.event_id if version else 0
+        before = set(version.metrics.get("category_ids", ())) if version else set()
+        new_event = project.marks.event_id != event_id
+        return Change(
+            cells=self._records.changed_cells_after(event_id) if new_event else 0,
+            images=len(self._learner.features) - self._fitted().images,
+            categories=len(before ^ set(project.marks.category_ids)),
+            unread=len(project.todo),
+            seconds_since_cell=now - project.changed_at,
+            seconds_since_fit=now - self._fitted_at,
+            asked=bool(self._orders),
+        )
+
+    # -- steps
+
+    def _read(self, until: Callable[[], bool]) -> None:
+        """Compute features until all are there or something else is due."""
+        self._abort = False
+        project, features = self._project, self._learner.features
+        before, total = len(features), len(features) + len(project.todo)
+        # `extract` asks from several threads whether to stop; only this one may look around.
+        enough = threading.Event()
+        looked = self._clock()
+
+        def tell(done: int, _: int) -> None:
+            nonlocal looked
+            share = (before + done) / max(1, total)
+            self._say("reading", f"reading pictures: {before + done:,} of {total:,}", share)
+            if self._clock() - looked >= POLL_SECONDS:
+                looked = self._clock()
+                self._look()
+                if until():
+                    enough.set()
+
+        by_hash = {p.sha256: p for p in project.todo}
+        for image_hash, reason in self._learner.read(project.todo, tell, enough.is_set):
+            if image_hash in features.unreadable:
+                project.unreadable[image_hash] = reason
+            else:
+                project.missing[image_hash] = by_hash[image_hash]
+                project.missing_at = self._clock()
+        done = {*features.unreadable, *project.missing}
+        project.todo = [
+            p for p in project.todo if p.sha256 not in features and p.sha256 not in done
+        ]
+
+    def _learn(self) -> Fit | None:
+        """Fit and put the new version in force; None if something is missing or it was stopped."""
+        self._abort = False
+        orders, self._orders = self._orders, []  # those that come in from now on get the next fit
+        started, marks = self._clock(), self._project.marks
+        rows = len(self._learner.features)
+        snapshot = self._records.snapshot()
+        image_ids, labels = self._learner.labels(snapshot)
+        waiting = self._waits_for() or _waits_for_labels(labels)
+        if waiting is not None:
+            self._tried = (marks, rows)
+            self._answer(orders, f"waiting: {waiting}", done=False)
+            return None
+        try:
+            fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, self._interrupted)
+        except Stopped:
+            self._answer(orders, "stopped as asked", done=False)
+            return None
+        version = self._publish(fit, started)
+        self._answer(orders, f"version {version} is ready", done=True)
+        return fit
+
+    def _publish(self, fit: Fit, started: float) -> int:
+        """Write scores, then the checkpoint, then the row that puts them in force; its id."""
+        name = self._workspace.settings.feature_set
+        version = self._records.reserve_version(fit.snapshot.event_id, name)
+        ids = fit.snapshot.category_ids
+        self._tell_fit("writing scores", 0.92)
+        ScoreFolder.write(
+            self._workspace.scores / str(version),
+            fit.scores,
+            labels=fit.labels,
+            image_ids=fit.image_ids,
+            category_ids=ids,
+            event_id=fit.snapshot.event_id,
+            feature_set=name,
+            waiting={int(ids[index]): text for index, text in fit.tier.waiting},
+        )
+        self._tell_fit("writing the checkpoint", 0.96)
+        path = checkpoint.path_of(self._workspace.models, version)
+        checkpoint.save(path, self._learner.checkpoint(fit, version))
+        self._learner.remember(fit)
+        metrics = fit.metrics() | {
+            "rows": len(fit.labels),
+            "seconds": self._clock() - started,
+            "unreadable": len(self._project.unreadable) + len(self._project.missing),
+            "note": self._note,
+        }
+        self._tell_fit("putting the new version in force", 0.99)
+        self._records.commit_version(version, metrics, [asdict(s) for s in fit.scores.stack])
+        self._note = ""
+        self._version = self._records.newest_version()
+        self._fitted_at = self._clock()
+        self._prune()
+        return version
+
+    def _rest(self) -> None:
+        """Say what is being waited for, or what there is."""
+        if self._waits_for() is not None or self._version is None:
+            self._say("waiting", self._last_word(), 0.0)
+        else:
+            self._say("idle", self._last_word(), 1.0)
+
+    def _last_word(self) -> str:
+        waiting = self._waits_for()
+        if waiting is None and self._version is not None:
+            known = int(self._version.metrics.get("known_cells", 0))
+            images = int(self._version.metrics.get("images", 0))
+            return f"version {self._version.id} learned from {known:,} cells of {images:,} pictures"
+        return f"waiting: {waiting or WAITS_FOR_READABLE_LABELS}"
+
+    def _waits_for(self) -> str | None:
+        """What is missing for a model, in plain words; None if nothing seems to be."""
+        marks = self._project.marks
+        if marks.newest_image_id == 0:
+            return "no pictures yet (add a folder of pictures)"
+        if not marks.category_ids:
+            return "no categories yet (add the names of what to look for)"
+        if marks.known_cells == 0:
+            return "no labels yet (mark some cells present and some absent)"
+        if not marks.trainable:
+            return f"{WAITS_FOR_BOTH} in some category"
+        return None
+
+    def _report(self, fit: Fit | None) -> TrainReport:
+        project, features = self._project, self._learner.features
+        paths = {p.sha256: p.path for p in self._records.pictures()}
+        unreadable = [(paths.get(h, h), reason) for h, reason in project.unreadable.items()]
+        unreadable += [(p.path, "the file cannot be opened") for p in project.missing.values()]
+        if fit is None or self._version is None:
+            missing = self._waits_for() or WAITS_FOR_READABLE_LABELS
+            waiting = "stopped as asked" if self._should_stop() else missing
+            return TrainReport(None, waiting, len(features), 0, tuple(unreadable))
+        metrics = self._version.metrics
+        return TrainReport(
+            version=self._version.id,
+            waiting=None,
+            images=int(metrics["images"]),
+            known_cells=fit.known,
+            unreadable=tuple(unreadable),
+            seconds=float(metrics["seconds"]),
+            note=str(metrics["note"]),
+        )
+
+    # -- recovery and order on disk
+
+    def _recover(self) -> None:
+        """Remove what a killed worker left half done, and find the newest version that is whole."""
+        self._records.fail_unfinished_versions()
+        remove_partial(self._workspace.scores)
+        while (version := self._records.newest_version()) is not None:
+            try:
+                ScoreFolder.open(self._workspace.scores / version.folder)
+            except WorkspaceError as error:
+                self._note = f"version {version.id} was given up: {error}"
+                self._records.fail_version(version.id)
+                continue
+            self._version = version
+            path = checkpoint.path_of(self._workspace.models, version.id)
+            self._note = self._learner.restore(path)
+            break
+        self._prune()
+
+    def _prune(self) -> None:
+        keep = self._records.ready_versions(VERSIONS_KEPT)
+        prune(self._workspace.scores, keep)
+        checkpoint.prune(self._workspace.models, keep)
+
+    # -- words
+
+    def _tell_fit(self, message: str, share: float) -> None:
+        self._say("learning", f"learning: {message}", share)
+
+    def _say(self, activity: Activity, message: str, share: float) -> None:
+        self._tell(message, share)
+        self._records.say(activity, message, share, self._details())
+
+    def _details(self) -> dict[str, Any]:
+        """What the job row carries besides the message."""
+        project = self._project
+        unreadable = [
+            {"sha256": image_hash, "reason": reason}
+            for image_hash, reason in list(project.unreadable.items())[:_SHOWN_UNREADABLE]
+        ]
+        return {
+            "unreadable": unreadable,
+            "unreadable_count": len(project.unreadable),
+            "missing_count": len(project.missing),
+            "note": self._note,
+        }
+
+    def _answer(self, orders: list[Job], message: str, *, done: bool) -> list[Job]:
+        """Close orders with what came of them; returns those that are left: none."""
+        self._records.answer(orders, message, "done" if done else "stopped")
+        return []
+
+
+def run_once(
+    workspace: Workspace,
+    progress: Tell | None = None,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainReport:
+    """Train in the foreground: read all pictures, fit once, put the version in force.
+
+    Args:
+        workspace: to train.
+        progress: told what is being done and the share done, 0-1.
+        should_stop: asked often; what is finished by then stays.
+
+    Raises:
+        WorkspaceError: if another worker, such as that of a running server, trains the workspace.
+    """
+    with workspace.lock("worker"), Database.open(workspace.database_url) as database:
+        return Worker(workspace, database, tell=progress, should_stop=should_stop).run_once()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as a process: ``python -m annotator.training.worker WORKSPACE [--supervised]``."""
+    parser = argparse.ArgumentParser(prog="python -m annotator.training.worker")
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument(
+        "--supervised", action="store_true", help="end when standard input is closed"
+    )
+    options = parser.parse_args(arguments)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    if options.supervised:
+        _obey_supervisor(stopping)
+    try:
+        workspace = Workspace.open(options.workspace)
+        lock = workspace.lock("worker")
+    except WorkspaceError as error:
+        print(error, file=sys.stderr)
+        return EXIT_WORKSPACE_IN_USE
+    try:
+        with lock, Database.open(workspace.database_url) as database:
+            Worker(workspace, database, should_stop=stopping.is_set).run()
+    except AnnotatorError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _obey_supervisor(stopping: threading.Event) -> None:
+    """End when the supervisor closes our input or dies, and stay out of the server's way."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        stopping.set()
+        # A long step in native code may not ask; nothing that is written can be half done.
+        time.sleep(_HARD_EXIT_SECONDS)
+        os._exit(1)
+
+    # Ctrl-C in the terminal reaches both processes; the server decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+def _load_graph(folder: Path, vectors: NDArray[np.float32]) -> NeighbourGraph | None:
+    """The saved neighbour graph, extended to all features; None if there is none that fits."""
+    try:
+        return NeighbourGraph.load(folder, vectors)
+    except FileNotFoundError:
+        return None
+    except (ValueError, RuntimeError, KeyError, EOFError, UnpicklingError) as error:
+        # It can be computed anew from the features, so a damaged one is not worth stopping for.
+        print(f"neighbours in {folder} are computed anew: {error}", file=sys.stderr)
+        return None
+
+
+def _waits_for_labels(labels: NDArray[np.int8]) -> str | None:
+    """What the labels of the pictures that could be read lack; None if a model can be fitted."""
+    both = (labels == 1).any(axis=0) & (labels == -1).any(axis=0)
+    return None if both.any() else WAITS_FOR_READABLE_LABELS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

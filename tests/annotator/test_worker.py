@@ -1,0 +1,486 @@
+"""The worker on small drawn projects: what it waits for, learns, survives and obeys."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from annotator.db.engine import Database
+from annotator.errors import WorkspaceError
+from annotator.images import find_images, scan_images
+from annotator.scores import ScoreFolder
+from annotator.service import AnnotationService
+from annotator.settings import Settings, Workspace
+from annotator.suggestions import probabilities
+from annotator.training.schedule import RefitRule
+from annotator.training.supervisor import Backoff, Supervisor
+from annotator.training.worker import Worker, run_once
+from annotator.types import CellBatch, Job
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
+
+
+def draw(folder: Path, count: int, first: int = 0) -> None:
+    """Pictures of one colour each, in turn, all a little different."""
+    folder.mkdir(exist_ok=True)
+    for i in range(first, first + count):
+        noise = np.random.default_rng(i).normal(0, 25, (48, 48, 3))
+        pixels = np.clip(np.array(list(COLOURS.values())[i % 3]) + noise, 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i:04}.png")
+
+
+@dataclass
+class Project:
+    workspace: Workspace
+    service: AnnotationService
+    pictures: Path
+    keys: int = 0
+
+    def add(self, count: int, first: int = 0) -> None:
+        draw(self.pictures, count, first)
+        self.service.add_images(scan_images(find_images(self.pictures), self.pictures))
+
+    def categories(self, *names: str) -> None:
+        self.service.add_categories(names)
+
+    def decide(self, numbers: Sequence[int], categories: Sequence[str] = tuple(COLOURS)) -> None:
+        """Decide these categories of pictures, given by the number in their names, as they are."""
+        with self.service.export() as export:
+            ids = {int(Path(i.image.file_name).stem): i.image.id for i in export.images()}
+        names = {c.name: c.id for c in self.service.categories()}
+        cells = [
+            (ids[n], names[c], 1 if list(COLOURS).index(c) == n % 3 else -1)
+            for n in numbers
+            for c in categories
+        ]
+        self.service.import_decisions([CellBatch.of(cells)])
+
+    def version(self) -> int | None:
+        version = self.service.status().model_version
+        return None if version is None else version.id
+
+    def command(self, kind: str) -> Job:
+        return self.service.request_job(kind)
+
+    def job(self, kind: str = "worker") -> Job:
+        return self.service.jobs(kind=kind)[0]
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Project]:
+    workspace = Workspace.create(tmp_path / "project", Settings(feature_set="tiny", device="cpu"))
+    with AnnotationService.create(workspace) as service:
+        yield Project(workspace, service, tmp_path / "pictures")
+
+
+@pytest.fixture
+def project(empty: Project) -> Project:
+    """24 pictures, 3 categories, 12 pictures decided."""
+    empty.add(24)
+    empty.categories(*COLOURS)
+    empty.decide(range(12))
+    return empty
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def looping(project: Project) -> Iterator[tuple[Worker, Project, Clock]]:
+    """A worker between two steps, its first version made."""
+    clock = Clock()
+    rule = RefitRule(pause=4.0)
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        Worker(project.workspace, database, rule=rule, clock=clock) as worker,
+    ):
+        steps(worker)
+        assert project.version() == 1
+        yield worker, project, clock
+
+
+def steps(worker: Worker, most: int = 20) -> int:
+    """Step until there is nothing to do; how many steps did something."""
+    for number in range(most):
+        if not worker.step():
+            return number
+    raise AssertionError(f"still busy after {most} steps")
+
+
+# -- what it waits for
+
+
+def test_it_says_what_it_waits_for(empty: Project) -> None:
+    def waiting() -> str:
+        report = run_once(empty.workspace)
+        assert report.version is None
+        assert empty.job().message == f"waiting: {report.waiting}"
+        return report.waiting or ""
+
+    assert "no pictures yet" in waiting()
+    empty.add(6)
+    assert "no categories yet" in waiting()
+    empty.categories(*COLOURS)
+    assert "no labels yet" in waiting()
+    empty.decide([0], ["red"])
+    assert waiting() == "needs at least one present and one absent label in some category"
+    empty.decide([1], ["red"])
+    assert run_once(empty.workspace).version == 1
+
+
+def test_a_category_without_labels_waits_while_others_have_a_model(project: Project) -> None:
+    project.categories("purple")
+    report = run_once(project.workspace)
+    assert report.version is not None
+    folder = ScoreFolder.open(project.workspace.scores / str(report.version))
+    assert folder.model.waiting == {4: "needs at least one present and one absent label"}
+    assert folder.model.has_model.tolist() == [True, True, True, False]
+
+
+def test_one_category_is_enough(empty: Project) -> None:
+    empty.add(9)
+    empty.categories("red")
+    empty.decide(range(4), ["red"])
+    assert run_once(empty.workspace).version == 1
+
+
+# -- what it learns
+
+
+def test_it_learns_what_was_decided(project: Project) -> None:
+    told: list[tuple[str, float]] = []
+    report = run_once(project.workspace, lambda *what: told.append(what))
+    assert (report.images, report.known_cells, report.unreadable) == (24, 36, ())
+    with project.service.export() as export:
+        undecided = [i.image for i in export.images() if not len(i.states)]
+    right = 0
+    for image in undecided:
+        first = project.service.image_state(image.id).suggestions[0]
+        right += first.name == list(COLOURS)[int(Path(image.file_name).stem) % 3]
+    assert right >= 10
+    assert any("reading pictures: 24 of 24" in message for message, _ in told)
+    assert all(0 <= share <= 1 for _, share in told)
+
+
+def test_live_suggestions_agree_with_the_fit(project: Project) -> None:
+    report = run_once(project.workspace)
+    folder = ScoreFolder.open(project.workspace.scores / str(report.version))
+    categories = project.service.categories()
+    for image_id in folder.image_ids.tolist():
+        row = folder.image(image_id)
+        live = probabilities(row, row.fitted_labels, categories)
+        np.testing.assert_allclose(live, row.probability, atol=5e-3)
+
+
+def test_the_version_row_tells_what_it_was_made_of(project: Project) -> None:
+    run_once(project.workspace)
+    version = project.service.model_versions()[0]
+    assert (version.status, version.feature_set, version.folder) == ("ready", "tiny", "1")
+    assert version.event_id == project.service.status().event_id
+    assert version.metrics["known_cells"] == 36
+    assert 0 < version.metrics["log_loss"] < 0.7
+    assert {source["name"] for source in version.sources} >= {"base", "neighbours", "cooccurrence"}
+
+
+def test_unreadable_and_missing_pictures_are_reported_and_do_not_block(project: Project) -> None:
+    broken, gone = project.pictures / "0020.png", project.pictures / "0021.png"
+    broken.write_bytes(broken.read_bytes()[:500])
+    gone.unlink()
+    report = run_once(project.workspace)
+    assert report.version == 1
+    assert report.images == 22
+    assert {Path(path).name for path, _ in report.unreadable} == {"0020.png", "0021.png"}
+    assert project.job().config["unreadable_count"] == 1
+    assert project.job().config["missing_count"] == 1
+    Image.new("RGB", (8, 8)).save(gone)
+    assert run_once(project.workspace).images == 23
+
+
+# -- when it learns again
+
+
+def test_it_fits_again_when_enough_is_new(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, clock = looping
+    clock.now += 1000
+    project.decide([12], ["red"])
+    assert steps(worker) == 0
+    clock.now += 3.0
+    assert steps(worker) == 0
+    clock.now += 1.5  # a pause after one decision
+    assert steps(worker) == 1
+    project.decide([12], ["green", "blue"])
+    project.decide([13, 14, 15])
+    assert steps(worker) == 1  # eleven decisions need no pause
+    assert project.version() == 3
+
+
+def test_new_pictures_and_categories_join(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, clock = looping
+    clock.now += 1000
+    project.add(6, first=24)
+    assert steps(worker) == 2  # read, learn
+    project.categories("purple")
+    assert steps(worker) == 0
+    clock.now += 5.0
+    assert steps(worker) == 1
+    folder = ScoreFolder.open(project.workspace.scores / str(project.version()))
+    assert folder.probability.shape == (30, 4)
+    assert sorted(folder.image_ids.tolist()) == list(range(1, 31))
+
+
+def test_it_rests_when_nothing_is_new(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, clock = looping
+    clock.now += 1000
+    assert steps(worker) == 0
+    assert project.job().config["activity"] == "idle"
+    assert project.job().message == "version 1 learned from 36 cells of 24 pictures"
+
+
+def test_a_model_comes_before_all_pictures_are_read(project: Project) -> None:
+    seen: list[tuple[int | None, str]] = []
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        Worker(
+            project.workspace,
+            database,
+            rule=RefitRule(first_images=8),
+            clock=iter(range(10**9)).__next__,  # every look at the clock is a second later
+            tell=lambda message, _: seen.append((project.version(), message)),
+        ) as worker,
+    ):
+        # More than `extract` keeps back before it stores anything.
+        project.add(150, first=24)
+        steps(worker)
+    reading = [version for version, message in seen if message.startswith("reading")]
+    assert reading[0] is None
+    assert reading[-1] is not None
+
+
+# -- commands
+
+
+def test_train_now_is_obeyed_and_answered(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, _ = looping
+    job = project.command("train")
+    assert steps(worker) == 1
+    answered = project.job("train")
+    assert (answered.id, answered.status) == (job.id, "done")
+    assert answered.message == "version 2 is ready"
+
+
+def test_train_now_without_labels_is_answered_with_what_is_missing(empty: Project) -> None:
+    empty.add(3)
+    empty.categories("red")
+    empty.command("train")
+    with (
+        empty.workspace.lock("worker"),
+        Database.open(empty.workspace.database_url) as database,
+        Worker(empty.workspace, database) as worker,
+    ):
+        steps(worker)
+    job = empty.job("train")
+    assert job.status == "stopped"
+    assert "no labels yet" in job.reason
+
+
+def test_pausing_holds_until_resumed(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, clock = looping
+    clock.now += 1000
+    project.command("pause")
+    project.decide(range(12, 18))
+    assert steps(worker) == 0
+    assert project.job().config["activity"] == "paused"
+    project.command("resume")
+    assert steps(worker) == 1
+    assert project.version() == 2
+
+
+def test_a_pause_outlives_the_process(project: Project) -> None:
+    for expected in ("paused", None):
+        project.command("pause" if expected else "resume")
+        with (
+            project.workspace.lock("worker"),
+            Database.open(project.workspace.database_url) as database,
+            Worker(project.workspace, database) as worker,
+        ):
+            worker.step()
+        with (
+            project.workspace.lock("worker"),
+            Database.open(project.workspace.database_url) as database,
+            Worker(project.workspace, database) as worker,
+        ):
+            steps(worker)
+            assert (project.version() is None) == (expected == "paused")
+
+
+def test_stopping_in_the_middle_of_a_fit_leaves_the_last_version(project: Project) -> None:
+    run_once(project.workspace)
+    begun: list[str] = []
+    report = run_once(
+        project.workspace,
+        lambda message, _: begun.append(message),
+        should_stop=lambda: any("base" in message for message in begun),
+    )
+    assert (report.version, report.waiting) == (None, "stopped as asked")
+    assert project.version() == 1
+    assert sorted(p.name for p in project.workspace.scores.iterdir()) == ["1"]
+
+
+def test_the_stop_command_ends_the_loop(project: Project) -> None:
+    project.command("stop")
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+    ):
+        Worker(project.workspace, database).run()
+    assert project.job().status == "done"
+
+
+# -- recovery
+
+
+def test_a_second_worker_is_refused(project: Project) -> None:
+    with (
+        project.workspace.lock("worker"),
+        pytest.raises(WorkspaceError, match=f"already by process {os.getpid()}"),
+    ):
+        run_once(project.workspace)
+
+
+def test_only_the_last_three_versions_are_kept(project: Project) -> None:
+    for _ in range(5):
+        run_once(project.workspace)
+    assert sorted(p.name for p in project.workspace.scores.iterdir()) == ["3", "4", "5"]
+    assert sorted(p.name for p in project.workspace.models.iterdir()) == ["3.pt", "4.pt", "5.pt"]
+
+
+def test_the_next_process_starts_from_the_checkpoint(project: Project) -> None:
+    run_once(project.workspace)
+    assert run_once(project.workspace).note == ""
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "gone"])
+def test_an_unusable_checkpoint_means_a_fit_from_scratch(project: Project, damage: str) -> None:
+    run_once(project.workspace)
+    path = project.workspace.models / "1.pt"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "foreign":
+        path.write_text("hello")
+    else:
+        path.unlink()
+    report = run_once(project.workspace)
+    assert report.version == 2
+    assert "fitted from scratch" in report.note
+
+
+def test_features_computed_anew_mean_a_fit_from_scratch(project: Project) -> None:
+    run_once(project.workspace)
+    for path in (project.workspace.features / "tiny").iterdir():
+        path.unlink()
+    for number in range(3):
+        (project.pictures / f"{number:04}.png").unlink()
+    report = run_once(project.workspace)
+    assert report.version == 2
+    assert "fitted from scratch" in report.note
+
+
+def test_a_version_whose_scores_are_damaged_is_given_up(project: Project) -> None:
+    run_once(project.workspace)
+    (project.workspace.scores / "1" / "probability.npy").unlink()
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        Worker(project.workspace, database) as worker,
+    ):
+        steps(worker)
+    assert project.version() == 2
+    assert {v.id: v.status for v in project.service.model_versions()} == {1: "failed", 2: "ready"}
+
+
+def test_a_failure_is_in_the_job_row(project: Project) -> None:
+    def fail(message: str, _: float) -> None:
+        if "base" in message:
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError):
+        run_once(project.workspace, fail)
+    assert (project.job().status, project.job().reason) == ("failed", "MemoryError: no room")
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from annotator.settings import Workspace
+from annotator.training.worker import run_once
+
+def tell(message, share):
+    if sys.argv[2] in message:
+        os._exit(9)  # as sudden as kill -9: nothing is cleaned up
+
+run_once(Workspace.open(Path(sys.argv[1])), tell)
+"""
+
+
+@pytest.mark.slow
+def test_death_at_any_step_of_writing_leaves_the_last_version_in_force(project: Project) -> None:
+    run_once(project.workspace)
+    for moment in ("writing scores", "writing the checkpoint", "in force"):
+        command = [sys.executable, "-c", DYING, str(project.workspace.path), moment]
+        assert subprocess.run(command, check=False).returncode == 9
+        assert project.version() == 1
+        assert project.service.image_state(20).model_version_id == 1
+    # What a writer killed within a folder or a file leaves:
+    (project.workspace.scores / ".partial-5").mkdir()
+    (project.workspace.models / ".partial-5.pt").write_bytes(b"half")
+    report = run_once(project.workspace)
+    assert (report.version, report.note) == (5, "")
+    assert {p.name for p in project.workspace.scores.iterdir()} == {"1", "5"}
+    assert {p.name for p in project.workspace.models.iterdir()} == {"1.pt", "5.pt"}
+    failed = [job for job in project.service.jobs(kind="worker") if job.status == "failed"]
+    assert len(failed) == 3
+    assert all("ended without a word" in job.reason for job in failed)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
+def test_a_killed_worker_process_is_replaced_and_goes_on(project: Project) -> None:
+    supervisor = Supervisor(project.workspace.path, backoff=Backoff(first=0.1))
+    with supervisor:
+        until(lambda: project.version() == 1)
+        pid = supervisor.state().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        project.decide(range(12, 20))
+        until(lambda: project.version() == 2)
+        with pytest.raises(WorkspaceError, match="already by process"):
+            run_once(project.workspace)
+    assert project.workspace.holder("worker") is None
+    assert project.job().status == "done"
+    assert [job.status for job in project.service.jobs(kind="worker")] == ["done", "failed"]

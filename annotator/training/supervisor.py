@@ -156,6 +156,8 @@ class Supervisor:
             code, pid, output = self._run_once()
             if self._stopping.is_set():
                 break
+            if code == 0:
+                break  # it was told to end, through the database
             reason = _reason(code, output)
             if self._on_death is not None and pid:
                 self._on_death(pid, reason)

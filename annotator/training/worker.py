@@ -15,7 +15,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -47,7 +48,7 @@ from hst_core import checkpoint
 from hst_core.backbone import Backbone
 from hst_core.checkpoint import Checkpoint, CheckpointError
 from hst_core.fast_tier import WAITS_FOR_BOTH, FastTier, FastTierConfig, FastTierScores
-from hst_core.features import FeatureStore, extract, load_backbones
+from hst_core.features import FeatureStore, FeatureStoreError, extract, load_backbones
 from hst_core.metrics import mean_average_precision
 from hst_core.neighbours import NeighbourGraph
 from hst_core.stopping import Stopped
@@ -130,8 +131,7 @@ class Learner:
         self._set_name = workspace.settings.feature_set
         self._folder = workspace.features / self._set_name
         self.features = FeatureStore.open(self._folder, self._set_name)
-        wanted = workspace.settings.device
-        self._device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+        self._device = _choose_device(workspace.settings.device)
         self._backbones: dict[str, Backbone] | None = None
         self._graph: NeighbourGraph | None = None
         self._previous: FastTier | None = None
@@ -443,7 +443,9 @@ class Worker:
         return self._rule.due(self._fitted(), self._change())
 
     def _fitted(self) -> Fitted:
-        if self._version is None:
+        """What the version in force was fitted on; nothing, if it was of other features."""
+        name = self._workspace.settings.feature_set
+        if self._version is None or self._version.feature_set != name:
             return Fitted()
         metrics = self._version.metrics
         return Fitted(
@@ -526,21 +528,14 @@ class Worker:
         """Write scores, then the checkpoint, then the row that puts them in force; its id."""
         name = self._workspace.settings.feature_set
         version = self._records.reserve_version(fit.snapshot.event_id, name)
-        ids = fit.snapshot.category_ids
         self._tell_fit("writing scores", 0.92)
-        ScoreFolder.write(
-            self._workspace.scores / str(version),
-            fit.scores,
-            labels=fit.labels,
-            image_ids=fit.image_ids,
-            category_ids=ids,
-            event_id=fit.snapshot.event_id,
-            feature_set=name,
-            waiting={int(ids[index]): text for index, text in fit.tier.waiting},
-        )
-        self._tell_fit("writing the checkpoint", 0.96)
-        path = checkpoint.path_of(self._workspace.models, version)
-        checkpoint.save(path, self._learner.checkpoint(fit, version))
+        try:
+            self._write(fit, version)
+        except OSError as error:
+            raise WorkspaceError(
+                f"version {version} cannot be written to {self._workspace.path}: {error} "
+                "(free some space; the last version stays in force)"
+            ) from error
         self._learner.remember(fit)
         metrics = fit.metrics() | {
             "rows": len(fit.labels),
@@ -555,6 +550,22 @@ class Worker:
         self._fitted_at = self._clock()
         self._prune()
         return version
+
+    def _write(self, fit: Fit, version: int) -> None:
+        ids = fit.snapshot.category_ids
+        ScoreFolder.write(
+            self._workspace.scores / str(version),
+            fit.scores,
+            labels=fit.labels,
+            image_ids=fit.image_ids,
+            category_ids=ids,
+            event_id=fit.snapshot.event_id,
+            feature_set=self._workspace.settings.feature_set,
+            waiting={int(ids[index]): text for index, text in fit.tier.waiting},
+        )
+        self._tell_fit("writing the checkpoint", 0.96)
+        path = checkpoint.path_of(self._workspace.models, version)
+        checkpoint.save(path, self._learner.checkpoint(fit, version))
 
     def _rest(self) -> None:
         """Say what is being waited for, or what there is."""
@@ -673,7 +684,11 @@ def run_once(
     Raises:
         WorkspaceError: if another worker, such as that of a running server, trains the workspace.
     """
-    with workspace.lock("worker"), Database.open(workspace.database_url) as database:
+    with (
+        _in_plain_words(),
+        workspace.lock("worker"),
+        Database.open(workspace.database_url) as database,
+    ):
         return Worker(workspace, database, tell=progress, should_stop=should_stop).run_once()
 
 
@@ -686,7 +701,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     if options.supervised:
         _obey_supervisor(stopping)
     try:
@@ -696,7 +712,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_WORKSPACE_IN_USE
     try:
-        with lock, Database.open(workspace.database_url) as database:
+        with _in_plain_words(), lock, Database.open(workspace.database_url) as database:
             Worker(workspace, database, should_stop=stopping.is_set).run()
     except AnnotatorError as error:
         print(error, file=sys.stderr)
@@ -719,6 +735,26 @@ def _obey_supervisor(stopping: threading.Event) -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    """Errors of the method that a person can mend become errors of the tool."""
+    try:
+        yield
+    except FeatureStoreError as error:
+        raise WorkspaceError(str(error)) from error
+
+
+def _choose_device(wanted: str) -> str:
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise WorkspaceError(
+            f"device is {wanted!r} in the settings but torch finds no CUDA device "
+            '(set device = "auto" in workspace.toml, or install a torch with CUDA)'
+        )
+    return "cuda"
 
 
 def _load_graph(folder: Path, vectors: NDArray[np.float32]) -> NeighbourGraph | None:

@@ -104,6 +104,12 @@ def test_pauses_double_up_to_the_longest() -> None:
     assert [Backoff().delay(n) for n in (1, 2, 3, 7, 1000)] == [1, 2, 4, 60, 60]
 
 
+def test_a_worker_that_ended_in_order_is_not_replaced(tmp_path: Path) -> None:
+    with supervising(tmp_path, "print('told to stop')") as supervisor:
+        until(lambda: supervisor.state().status == "stopped" and bool(supervisor.log_tail()))
+        assert supervisor.log_tail() == ["told to stop"]
+
+
 def test_a_workspace_in_use_is_no_crash(tmp_path: Path) -> None:
     code = f"import sys; print('in use by process 7'); sys.exit({EXIT_WORKSPACE_IN_USE})"
     with supervising(tmp_path, code, Backoff(in_use=3600)) as supervisor:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from annotator.db.engine import Database
@@ -415,6 +416,37 @@ def test_a_version_whose_scores_are_damaged_is_given_up(project: Project) -> Non
         steps(worker)
     assert project.version() == 2
     assert {v.id: v.status for v in project.service.model_versions()} == {1: "failed", 2: "ready"}
+
+
+def test_another_feature_set_leads_to_a_new_version(project: Project) -> None:
+    run_once(project.workspace)
+    path = project.workspace.path / "workspace.toml"
+    path.write_text(path.read_text().replace('"tiny"', '"fast"'))
+    changed = Workspace.open(project.workspace.path)
+    with (
+        changed.lock("worker"),
+        Database.open(changed.database_url) as database,
+        Worker(changed, database) as worker,
+    ):
+        steps(worker)
+    assert project.service.model_versions()[0].feature_set == "fast"
+    assert project.version() == 2
+
+
+def test_features_that_cannot_be_used_are_a_plain_error(project: Project) -> None:
+    folder = project.workspace.features / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "store.json").write_text("{}")
+    with pytest.raises(WorkspaceError, match="remove this one to extract again"):
+        run_once(project.workspace)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_a_device_that_is_not_there_is_a_plain_error(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "project", Settings(feature_set="tiny", device="cuda"))
+    AnnotationService.create(workspace).close()
+    with pytest.raises(WorkspaceError, match="finds no CUDA device"):
+        run_once(workspace)
 
 
 def test_a_failure_is_in_the_job_row(project: Project) -> None:

@@ -38,6 +38,7 @@ _LISTS = {
     "unknown_category_ids": _UNKNOWN,
 }
 _COPY_CHARACTERS = 1 << 20
+_BLOCK = 1 << 20  # ids looked up at a time
 
 Ids = NDArray[np.int64]
 
@@ -167,12 +168,10 @@ class _Content:
     annotation_ids: array[int] = field(default_factory=lambda: array("q"))
     annotated_images: array[int] = field(default_factory=lambda: array("q"))
     annotated_categories: array[int] = field(default_factory=lambda: array("q"))
-    listed_rows: dict[str, array[int]] = field(
-        default_factory=lambda: {name: array("q") for name in _LISTS}
-    )
-    listed_categories: dict[str, array[int]] = field(
-        default_factory=lambda: {name: array("q") for name in _LISTS}
-    )
+    # Per kind of list: the rows that have one, how long it is, and all lists behind one another.
+    listed_rows: dict[str, array[int]] = field(default_factory=lambda: _per_list())
+    listed_counts: dict[str, array[int]] = field(default_factory=lambda: _per_list())
+    listed_categories: dict[str, array[int]] = field(default_factory=lambda: _per_list())
 
     def add_images(self, images: Iterator[Any]) -> None:
         for row, image in enumerate(images):
@@ -181,10 +180,9 @@ class _Content:
                 self.file_names.append(_file_name(image))
                 for name in _LISTS:
                     if listed := image.get(name):
-                        before = len(self.listed_categories[name])
-                        self.listed_categories[name].extend(listed)
-                        count = len(self.listed_categories[name]) - before
-                        self.listed_rows[name].extend([row] * count)
+                        self.listed_categories[name].fromlist(listed)
+                        self.listed_rows[name].append(row)
+                        self.listed_counts[name].append(len(listed))
             except (KeyError, TypeError, AttributeError, OverflowError):
                 raise _unusable("image", row, image, "id (integer) and file_name (text)") from None
 
@@ -219,7 +217,7 @@ class _Content:
         columns = _places("category", "annotation", self.annotated_categories, category_ids)
         marks[rows, columns] |= _PRESENT
         for name, bit in _LISTS.items():
-            rows = np.array(self.listed_rows[name], np.int64)
+            rows = np.repeat(_ids(self.listed_rows[name]), _ids(self.listed_counts[name]))
             columns = _places("category", name, self.listed_categories[name], category_ids)
             marks[rows, columns] |= bit
         self._refuse_contradictions(marks)
@@ -242,6 +240,15 @@ class _Content:
         )
 
 
+def _per_list() -> dict[str, array[int]]:
+    return {name: array("q") for name in _LISTS}
+
+
+def _ids(values: array[int]) -> Ids:
+    """View of an array, no copy."""
+    return np.frombuffer(values, np.int64)
+
+
 def _file_name(image: dict[str, Any]) -> str:
     # LVIS names pictures by their COCO address alone.
     if "file_name" not in image and "coco_url" in image:
@@ -262,7 +269,7 @@ def _unusable(what: str, row: int, value: Any, expected: str) -> FormatError:
 
 
 def _unique(what: str, ids: array[int]) -> Ids:
-    values = np.array(ids, np.int64)
+    values = _ids(ids)
     found, counts = np.unique(values, return_counts=True)
     if (counts > 1).any():
         first = found[counts > 1][0]
@@ -283,20 +290,22 @@ def _check_names(what: str, names: Sequence[str]) -> None:
         seen.add(name)
 
 
-def _places(what: str, by: str, wanted: array[int], ids: Ids) -> Ids:
-    """Position of each wanted id in ``ids``."""
-    values = np.array(wanted, np.int64)
-    if not len(values):
-        return values
+def _places(what: str, by: str, wanted: array[int], ids: Ids) -> NDArray[np.int32]:
+    """Position of each wanted id in ``ids``, int32 to keep millions of them small."""
+    values = _ids(wanted)
     order = np.argsort(ids)
-    places = np.searchsorted(ids, values, sorter=order)
-    found = places < len(ids)
-    found[found] = ids[order[places[found]]] == values[found]
-    if not found.all():
-        row = int(np.argmin(found))
-        raise FormatError(
-            f"{by} number {row + 1} names {what} id {values[row]}, which is not among the "
-            f"{len(ids):,} {what} ids of the file ({(~found).sum():,} such references; "
-            "is a part of the file missing?)"
-        )
-    return order[places]
+    ordered = ids[order]
+    places = np.empty(len(values), np.int32)
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        place = np.searchsorted(ordered, block)
+        found = place < len(ids)
+        found[found] = ordered[place[found]] == block[found]
+        if not found.all():
+            row = int(np.argmin(found))
+            raise FormatError(
+                f"{by} number {start + row + 1} names {what} id {block[row]}, which is not among "
+                f"the {len(ids):,} {what} ids of the file (is a part of the file missing?)"
+            )
+        places[start : start + _BLOCK] = order[place]
+    return places

@@ -14,6 +14,8 @@ _LONGEST_TOKEN = 64
 """An error this close to the end of what was read may come from the cut."""
 
 _AFTER_NUMBER = frozenset(", \t\n\r]}")
+_BEGINS = frozenset('{["')
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -67,13 +69,15 @@ class JsonStream:
         self._take("[")
         if self._peek() != "]":
             yield self._value()
-            while self._peek() == ",":
-                self._at += 1
+            # Most elements are followed by a comma that is read already.
+            while (comma := _COMMA.match(self._text, self._at)) or self._peek() == ",":
+                self._at = comma.end() if comma else self._at + 1
                 yield self._value()
         self._take("]")
 
     def _value(self) -> Any:
-        self._peek()
+        if self._text[self._at : self._at + 1] not in _BEGINS:
+            self._peek()
         while True:
             try:
                 value, end = self._decode(self._text, self._at)
@@ -86,8 +90,11 @@ class JsonStream:
             except RecursionError:
                 raise FormatError(f"the file is nested too deeply {self._where()}") from None
             # A number may go on behind the cut, everything else shows its end.
-            whole = not isinstance(value, int | float) or self._text[end : end + 1] in _AFTER_NUMBER
-            if whole or not self._fill():
+            if (
+                not isinstance(value, int | float)
+                or self._text[end : end + 1] in _AFTER_NUMBER
+                or not self._fill()
+            ):
                 self._at = end
                 return value
 

@@ -41,7 +41,7 @@ const opened = (...images) =>
   run(
     initialState(),
     { type: "started", categories: CATEGORIES, pending: [] },
-    { type: "page", images, position: 1, total: images.length, after: null, at: 0 },
+    { type: "page", images, position: 1, total: images.length, asked: 1, at: 0 },
     { type: "shown", image: images[0].id, at: 1000 },
   )[0];
 const ofType = (effects, type) => effects.filter((effect) => effect.type === type);
@@ -283,22 +283,69 @@ test("space goes on without deciding, left goes back", () => {
   assert.equal(currentImage(run(there, { type: "previous" })[0]).id, 1);
 });
 
-test("the queue is asked for more before it runs out", () => {
+test("each step forward tells the queue which picture was left", () => {
   const [, effects] = run(opened(image(1), image(2), image(3)), { type: "next" });
-  assert.deepEqual(ofType(effects, "fetch"), []); // one request is under way already
-  const state = { ...opened(image(1), image(2), image(3)), fetching: false };
-  assert.equal(ofType(run(state, { type: "next" })[1], "fetch")[0].after, 3);
+  assert.deepEqual(ofType(effects, "fetch"), [
+    { type: "fetch", after: 1, count: 6, asked: 2, open: false },
+  ]);
+});
+
+test("the answer of the queue replaces what was fetched ahead, the open picture left out", () => {
+  const [there] = run(opened(image(1), image(2)), { type: "next" });
+  const [state] = run(there, {
+    type: "page",
+    images: [image(2), image(3), image(4)],
+    position: 2,
+    total: 9,
+    asked: 2,
+  });
+  assert.deepEqual(state.ahead, [3, 4]);
+  assert.equal(state.positions.get(3), 3);
+});
+
+test("an answer of the queue to an earlier step is dropped", () => {
+  const [there] = run(opened(image(1), image(2), image(3)), { type: "next" }, { type: "next" });
+  const page = { type: "page", images: [image(2), image(3)], position: 2, total: 9, asked: 2 };
+  const [state] = run(there, page);
+  assert.deepEqual(state.ahead, []);
+});
+
+test("a step forward from an earlier picture goes where one has been", () => {
+  const [state, effects] = run(
+    opened(image(1), image(2)),
+    { type: "next" },
+    { type: "previous" },
+    { type: "next" },
+  );
+  assert.equal(currentImage(state).id, 2);
+  assert.deepEqual(ofType(effects, "fetch"), []);
 });
 
 test("a queue without more pictures ends and can be left backwards", () => {
-  const [state] = run(
-    opened(image(1)),
-    { type: "page", images: [], position: 1, total: 1, after: 1 },
-    { type: "next" },
-  );
+  const [waiting] = run(opened(image(1)), { type: "next" });
+  const [state] = run(waiting, { type: "page", images: [], position: 2, total: 0, asked: 2 });
   assert.equal(currentImage(state), null);
   assert.equal(state.ended, true);
   assert.equal(currentImage(run(state, { type: "previous" })[0]).id, 1);
+});
+
+test("a picture that comes while one waits for it opens", () => {
+  const [waiting] = run(opened(image(1)), { type: "next" });
+  const [state] = run(waiting, {
+    type: "page",
+    images: [image(5)],
+    position: 2,
+    total: 3,
+    asked: 2,
+  });
+  assert.equal(currentImage(state).id, 5);
+});
+
+test("another queue opens its first picture", () => {
+  const [asking, effects] = run(opened(image(1), image(2)), { type: "queue", queue: "random" });
+  assert.deepEqual(ofType(effects, "fetch")[0].open, true);
+  const page = { type: "page", images: [image(7)], position: 1, total: 3, asked: 2, open: true };
+  assert.equal(currentImage(run(asking, page)[0]).id, 7);
 });
 
 test("a letter that is a command is typed when another follows quickly", () => {
@@ -351,14 +398,14 @@ test("what an earlier page left unsent is shown as decided", () => {
   const [state] = run(
     initialState(),
     { type: "started", categories: CATEGORIES, pending },
-    { type: "page", images: [image(1)], position: 1, total: 1, after: null },
+    { type: "page", images: [image(1)], position: 1, total: 1, asked: 1 },
   );
   assert.equal(stateOf(state, 1, 5), 1);
 });
 
 test("the reasons of the selected cell are asked for once per revision", () => {
   const [state, effects] = run(opened(image(1)), { type: "select", category: 4 });
-  assert.deepEqual(effects, [{ type: "evidence", image: 1, category: 4 }]);
+  assert.deepEqual(effects, [{ type: "evidence", image: 1, category: 4, model: 1 }]);
   const [here] = run(state, {
     type: "evidence",
     image: 1,

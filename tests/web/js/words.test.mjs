@@ -3,10 +3,10 @@ import { test } from "node:test";
 import {
   grouped,
   modelText,
-  odds,
   percent,
   plural,
   savedText,
+  times,
 } from "../../../annotator/web/static/js/words.js";
 
 test("a probability is never rounded to certainty", () => {
@@ -31,8 +31,7 @@ test("the model chip tells version and work", () => {
 });
 
 test("a push in logits is told as odds", () => {
-  assert.equal(odds(1.2), "3.3 × likelier");
-  assert.equal(odds(-0.7), "2 × less likely");
+  assert.deepEqual([1.2, -0.7, 3, 9].map(times).map((t) => t.replace("\u00a0", " ")), ["3.3 ×", "2 ×", "20 ×", "over 100 ×"]);
 });
 
 test("numbers and nouns", () => {

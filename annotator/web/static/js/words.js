@@ -23,11 +23,11 @@ export function verdict(state) {
   return state > 0 ? "present" : state < 0 ? "absent" : "unknown";
 }
 
-/** A push in logits as what it does to the odds: 1.2 -> "3.3 × likelier". */
-export function odds(contribution) {
+/** A push in logits as the factor on the odds, without its direction: 1.2 and -1.2 -> "3.3 ×". */
+export function times(contribution) {
   const factor = Math.exp(Math.abs(contribution));
-  const number = factor >= 10 ? Math.round(factor) : Math.round(factor * 10) / 10;
-  return `${number} × ${contribution >= 0 ? "likelier" : "less likely"}`;
+  if (factor >= 100) return "over 100\u00a0×";
+  return `${factor >= 10 ? Math.round(factor) : Math.round(factor * 10) / 10}\u00a0×`;
 }
 
 /** Probability of a logit. */

@@ -1,7 +1,7 @@
 // The picture: as large as fits, swapped only when the next one is decoded, enlarged on demand.
 
 import { attr, h } from "../dom.js";
-import { plural } from "../words.js";
+import { grouped, plural } from "../words.js";
 import { currentImage, knownHere } from "./state.js";
 
 const PAN_STEP = 0.15; // of the picture per arrow key
@@ -123,7 +123,8 @@ export function makeFrame({ send, pictures, originalUrl }) {
     attr(name, "text", image.file_name);
     attr(cells, "text", `${known} of ${plural(image.cells_total, "cell")} known`);
     const number = state.positions.get(image.id);
-    attr(place, "text", number && state.total ? `${number} / ${state.total} in this queue` : "");
+    const open = state.total === null ? "" : ` · ${grouped(state.total)} open in this queue`;
+    attr(place, "text", number ? `picture ${grouped(number)}${open}` : "");
     void zoomTo(image, state.zoom && !failed);
     if (!state.zoom) delete stage.dataset.original;
   }

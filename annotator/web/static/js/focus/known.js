@@ -19,9 +19,7 @@ export function makeKnown(send) {
     { "aria-label": "Known here" },
     h("h2", { text: "Known here" }),
     none,
-    present,
-    absent,
-    more,
+    h("div.lists", {}, present, absent, more),
   );
   let open = false;
   let last = null;

@@ -55,24 +55,23 @@ export function mountFocus(root, session) {
       measureAck(entry.key);
       void session.outbox.add({ ...entry, user: session.user.id });
     },
-    fetch: async ({ after, count, open }) => {
+    fetch: async ({ after, count, asked, open }) => {
       const query = new URLSearchParams({ count });
-      if (after !== null && after !== undefined) query.set("after", after);
+      if (after !== null) query.set("after", after);
       const page = await session.persist(() =>
         session.api.get(`/queues/${state.queue}/next?${query}`),
       );
       if (page.error) send({ type: "pageFailed", text: page.error });
-      else send({ type: "page", ...page, after, open });
+      else send({ type: "page", ...page, asked, open });
     },
     prefetch: ({ images }) => void pictures.prefetch(images),
     open: ({ image }) => void pictures.get(image),
-    evidence: async ({ image, category }) => {
-      const asked = state.images.get(image);
-      const evidence = await session
-        .quietly(() => session.api.get(`/images/${image}/categories/${category}/evidence`));
-      if (!evidence) return;
-      const stamp = { revision: asked.revision, model: asked.model_version ?? null };
-      send({ type: "evidence", image, category, evidence: { ...evidence, ...stamp } });
+    evidence: async ({ image, category, model }) => {
+      const { revision } = state.images.get(image);
+      const version = model === null ? "" : `?model_version=${model}`;
+      const path = `/images/${image}/categories/${category}/evidence${version}`;
+      const evidence = await session.quietly(() => session.api.get(path));
+      if (evidence) send({ type: "evidence", image, category, evidence: { ...evidence, revision, model } });
     },
     refresh: async ({ images }) => {
       const fresh = await Promise.all(

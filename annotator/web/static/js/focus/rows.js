@@ -65,23 +65,20 @@ export function makeRows(send, thumbnailUrl) {
     panel.evidence = evidence;
     panel.replaceChildren(
       ...(evidence ? whyElements(evidence, thumbnailUrl) : [h("p.quiet", { text: "Looking …" })]),
-      h(
-        "p.decide",
-        {},
-        h("button", {
-          type: "button",
-          text: "Present",
-          "aria-label": `${row.name} present`,
-          onclick: () => send({ type: "decide", category: row.category, value: 1 }),
-        }),
-        h("button", {
-          type: "button",
-          text: "Absent",
-          "aria-label": `${row.name} absent`,
-          onclick: () => send({ type: "decide", category: row.category, value: -1 }),
-        }),
-      ),
+      decideButtons(row),
     );
+  }
+
+  /** For pointers and touch; the keys do the same. */
+  function decideButtons(row) {
+    const button = (text, value) =>
+      h("button", {
+        type: "button",
+        text,
+        "aria-label": `${row.name} ${text.toLowerCase()}`,
+        onclick: () => send({ type: "decide", category: row.category, value }),
+      });
+    return h("p.decide", {}, button("Present", 1), button("Absent", -1));
   }
 
   function render(image, rows, context) {

@@ -33,9 +33,10 @@ export function initialState() {
     cursor: -1, // place in the trail
     ahead: [], // image ids fetched but not opened
     positions: new Map(), // image id -> its number in the queue
-    total: null,
-    ended: false, // the queue has nothing after `ahead`
+    total: null, // pictures that are still open in the queue
+    ended: false, // the queue has nothing more
     fetching: false,
+    asked: 0, // number of the newest request; older answers are dropped
     pending: [], // changes without acknowledgement, oldest first
     done: [], // own changes that Backspace takes back, newest last
     selected: null, // category id
@@ -132,10 +133,8 @@ export function update(state, action) {
 
 const HANDLERS = {
   // -- what the server says ------------------------------------------------------------------
-  started: (state, { categories, pending, queue }) => [
-    { ...state, ready: true, categories, pending, queue: queue ?? state.queue, fetching: true },
-    [{ type: "fetch", after: null, count: KEEP_AHEAD + 1 }],
-  ],
+  started: (state, { categories, pending }) =>
+    fetch({ ...state, ready: true, categories, pending }, null),
   page: takePage,
   pageFailed: (state, { text }) => [say({ ...state, fetching: false }, text, "error"), []],
   categories: (state, { categories }) => [{ ...state, categories }, []],
@@ -184,38 +183,41 @@ const HANDLERS = {
     const uses = new Map(state.uses).set(category, (state.uses.get(category) ?? 0) + 1);
     return decide({ ...state, typing: null, uses }, [[category, value]], key);
   },
-  queue: (state, { queue }) => [
-    { ...state, queue, ahead: [], positions: new Map(), ended: false, fetching: true },
-    [{ type: "fetch", after: null, count: KEEP_AHEAD + 1, open: true }],
-  ],
+  queue: (state, { queue }) =>
+    fetch({ ...state, queue, ahead: [], positions: new Map(), total: null }, null, true),
   dismiss: (state) => [{ ...state, notice: null }, []],
 };
 
 // -- queue -----------------------------------------------------------------------------------
+// The server hands out pictures in an order that stays: each answer begins with the picture that
+// is open and goes on with those after it. So every step forward tells which picture was left, and
+// the answer replaces what was fetched ahead.
 
-function takePage(state, { images, position, total, after, open, at }) {
-  const images_ = new Map(state.images);
+function fetch(state, after, open = false) {
+  const asked = state.asked + 1;
+  const effect = { type: "fetch", after, count: KEEP_AHEAD + 1, asked, open };
+  return [{ ...state, asked, fetching: true }, [effect]];
+}
+
+function takePage(state, { images, position, total, asked, open, at }) {
+  if (asked !== state.asked) return [state, []]; // the person was faster than the answer
+  const taken = takeImages(state, images, at, { keepLists: true });
   const positions = new Map(state.positions);
-  const seen = new Set([...state.ahead, ...(open ? [] : state.trail.slice(state.cursor))]);
-  const ahead = open ? [] : [...state.ahead];
-  images.forEach((image, i) => {
-    if (isNewer(image, images_.get(image.id))) images_.set(image.id, image);
-    positions.set(image.id, position + i);
-    if (!seen.has(image.id)) ahead.push(image.id);
-  });
-  let next = {
-    ...state,
-    images: images_,
+  images.forEach((image, i) => positions.set(image.id, position + i));
+  const current = open ? null : (currentImage(state)?.id ?? null);
+  const ahead = images.map((image) => image.id).filter((id) => id !== current);
+  const next = {
+    ...taken,
     positions,
     total,
     ahead,
     fetching: false,
-    ended: images.length === 0 || (after !== null && ahead.length === state.ahead.length),
+    ended: ahead.length === 0,
     model: images[0]?.model_version ?? state.model,
   };
-  const effects = [{ type: "prefetch", images: ahead.slice(0, KEEP_AHEAD) }];
-  if ((open || !currentImage(next)) && ahead.length) {
-    const [opened, more] = goForward({ ...next, cursor: next.trail.length - 1 }, at);
+  const effects = [{ type: "prefetch", images: ahead }];
+  if (current === null && ahead.length) {
+    const [opened, more] = goForward({ ...next, cursor: next.trail.length - 1 }, at, false);
     return [opened, [...effects, ...more]];
   }
   return [next, effects];
@@ -227,21 +229,22 @@ function refreshAhead(state, { images, at }) {
   return [{ ...next, model: images[0]?.model_version ?? state.model }, []];
 }
 
-function goForward(state, at) {
+/** The next picture: one that was gone back from, else the next of the queue. */
+function goForward(state, at, leave = true) {
   if (state.cursor < state.trail.length - 1) return openAt(state, state.cursor + 1, at);
+  const left = state.trail[state.cursor] ?? state.trail.at(-1) ?? null;
   if (!state.ahead.length) {
-    if (state.fetching || state.ended) return [{ ...state, cursor: state.trail.length }, []];
-    const last = state.trail.at(-1) ?? null;
-    return [
-      { ...state, cursor: state.trail.length, fetching: true },
-      [{ type: "fetch", after: last, count: KEEP_AHEAD + 1 }],
-    ];
+    const waiting = { ...state, cursor: state.trail.length, shownAt: null, ended: false };
+    return state.fetching ? [waiting, []] : fetch(waiting, left);
   }
   const [id, ...ahead] = state.ahead;
   const lists = new Map(state.lists);
   lists.delete(id); // seen in an earlier round of the queue: today's suggestions
   const moved = { ...state, trail: [...state.trail, id], ahead, lists };
-  return openAt(moved, moved.trail.length - 1, at);
+  const [opened, effects] = openAt(moved, moved.trail.length - 1, at);
+  if (!leave) return [opened, effects];
+  const [asking, more] = fetch(opened, left);
+  return [asking, [...effects, ...more]];
 }
 
 function goBack(state, at) {
@@ -264,20 +267,9 @@ function openAt(state, cursor, at) {
   const rows = rowsHere(next);
   next.selected = rows.find((row) => row.state === 0)?.category ?? rows[0]?.category ?? null;
   const image = next.images.get(id);
-  const place = next.total ? `, ${next.positions.get(id) ?? "?"} of ${next.total}` : "";
-  next = announce(next, `${image.file_name}${place}. ${rows.length} suggested.`);
-  const effects = [{ type: "open", image: id }];
-  if (next.ahead.length < KEEP_AHEAD && !next.ended && !next.fetching) {
-    next = { ...next, fetching: true };
-    effects.push({
-      type: "fetch",
-      after: next.ahead.at(-1) ?? next.trail.at(-1),
-      count: KEEP_AHEAD + 1 - next.ahead.length,
-    });
-  }
-  effects.push({ type: "prefetch", images: next.ahead.slice(0, KEEP_AHEAD) });
-  const [withWhy, more] = withEvidence(next);
-  return [withWhy, [...effects, ...more]];
+  next = announce(next, `${image.file_name}. ${rows.length} suggested.`);
+  const [withWhy, effects] = withEvidence(next);
+  return [withWhy, [{ type: "open", image: id }, ...effects]];
 }
 
 /** The rows of a picture at the moment it opens. */
@@ -542,10 +534,10 @@ function takeStatus(state, { status }) {
     effects.push({ type: "categories" });
   }
   if (state.ready && state.status && status.counts.images > state.status.counts.images) {
-    next = { ...next, ended: false };
     if (!currentImage(next) && !next.fetching) {
-      next.fetching = true;
-      effects.push({ type: "fetch", after: next.trail.at(-1) ?? null, count: KEEP_AHEAD + 1 });
+      const [asking, more] = fetch({ ...next, ended: false }, null);
+      next = asking;
+      effects.push(...more);
     }
   }
   return [next, effects];
@@ -561,12 +553,11 @@ function settled(row, at) {
 function withEvidence(state) {
   const image = currentImage(state);
   if (!image || !state.why || state.selected === null) return [state, []];
+  const model = state.lists.get(image.id)?.model ?? null;
   const key = evidenceKey(image.id, state.selected);
   const have = state.evidence.get(key);
-  if (have && have.revision === image.revision && have.model === (image.model_version ?? null)) {
-    return [state, []];
-  }
-  return [state, [{ type: "evidence", image: image.id, category: state.selected }]];
+  if (have && have.revision === image.revision && have.model === model) return [state, []];
+  return [state, [{ type: "evidence", image: image.id, category: state.selected, model }]];
 }
 
 function placeOf(state, imageId) {

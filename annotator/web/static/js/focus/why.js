@@ -1,7 +1,7 @@
 // The why panel of one cell: what the labels here, similar pictures and the picture alone say.
 
 import { h } from "../dom.js";
-import { odds, percent, plural, sigmoid, verdict } from "../words.js";
+import { grouped, percent, plural, sigmoid, times, verdict } from "../words.js";
 
 const MAX_TERMS = 4;
 const MAX_THUMBNAILS = 6;
@@ -14,49 +14,56 @@ const TELLING = 0.05; // logits; less changes the odds by under 5 %
  */
 export function whyElements(evidence, thumbnailUrl) {
   if (evidence.waiting) {
-    return [line("Model", `No model for ${evidence.name} yet: ${evidence.waiting}.`)];
+    return [line("Model", `none for ${evidence.name} yet: ${evidence.waiting}.`)];
   }
   return [labelsLine(evidence), ...similar(evidence, thumbnailUrl), aloneLine(evidence)].filter(
     Boolean,
   );
 }
 
+/** "Labels here: dining table 3.3 ×, bottle 2.2 × likelier; no car 1.3 × less likely." */
 function labelsLine(evidence) {
   const terms = evidence.terms.filter((term) => Math.abs(term.contribution) >= TELLING);
   if (!terms.length) return line("Labels here", "say little about it so far.");
-  const shown = terms.slice(0, MAX_TERMS).map(termText);
+  const shown = terms.slice(0, MAX_TERMS);
+  const parts = [
+    side(shown.filter((term) => term.contribution > 0), "likelier"),
+    side(shown.filter((term) => term.contribution < 0), "less likely"),
+  ].filter(Boolean);
   const rest = terms.length - shown.length;
+  if (rest > 0) parts.push(`and ${plural(rest, "weaker one")}`);
   return line(
     "Labels here",
-    `${shown.join("; ")}${rest > 0 ? `; and ${plural(rest, "weaker one")}` : ""}.`,
-    "What labels known in this picture do to the odds (intra-image transfer, IST)",
+    `${parts.join("; ")}.`,
+    "What the labels known in this picture do to the odds (intra-image transfer, IST)",
   );
 }
 
-/** "dining table makes it 3.3 × likelier", "no car makes it 1.2 × less likely". */
-function termText(term) {
-  const who = term.state > 0 ? term.name : `no ${term.name}`;
-  return `${who} makes it ${odds(term.contribution)}`;
+function side(terms, word) {
+  const names = terms.map(
+    (term) => `${term.state > 0 ? term.name : `no ${term.name}`} ${times(term.contribution)}`,
+  );
+  return names.length ? `${names.join(", ")} ${word}` : "";
 }
 
 function similar(evidence, thumbnailUrl) {
-  const present = evidence.neighbours.filter((n) => n.state > 0);
-  const absent = evidence.neighbours.filter((n) => n.state < 0);
+  const present = evidence.neighbours.filter((near) => near.state > 0);
+  const absent = evidence.neighbours.filter((near) => near.state < 0);
+  const title = "Nearest labelled pictures (cross-image transfer, CST)";
   const push = evidence.sources
     .filter((source) => source.kind === "cst")
     .reduce((sum, source) => sum + source.contribution, 0);
-  const effect = Math.abs(push) >= TELLING ? `, which makes it ${odds(push)}` : "";
-  const title = "Nearest labelled pictures (cross-image transfer, CST)";
+  const word = push > 0 ? "likelier" : "less likely";
+  const effect = Math.abs(push) >= TELLING ? `: ${times(push)} ${word}` : "";
   if (present.length || absent.length) {
-    const count =
-      `${present.length} of the ${plural(present.length + absent.length, "nearest labelled picture")} ` +
-      `${present.length === 1 ? "has" : "have"} it${effect}.`;
+    const all = grouped(present.length + absent.length);
+    const text = `${present.length} of the ${all} nearest with a label ${present.length === 1 ? "has" : "have"} it${effect}.`;
     const shown = [...present, ...absent].slice(0, MAX_THUMBNAILS);
-    return [line("Similar pictures", count, title), strip(shown, evidence, thumbnailUrl)];
+    return [line("Similar pictures", text, title), strip(shown, evidence, thumbnailUrl)];
   }
   if (!evidence.exemplars.length) return [];
   const shown = evidence.exemplars.slice(0, MAX_THUMBNAILS).map((image) => ({ image, state: 1 }));
-  const text = `none near is labelled; typical for ${evidence.name}${effect}:`;
+  const text = `none near is labelled, these are typical${effect}.`;
   return [line("Similar pictures", text, title), strip(shown, evidence, thumbnailUrl)];
 }
 
@@ -70,7 +77,6 @@ function strip(shown, evidence, thumbnailUrl) {
       title: `${what}${alike}`,
       width: 52,
       height: 52,
-      loading: "eager",
     });
     return h("li", { "data-state": String(near.state) }, image);
   });
@@ -83,8 +89,7 @@ function aloneLine(evidence) {
     .reduce((sum, source) => sum + source.contribution, evidence.start);
   return line(
     "Picture alone",
-    `${percent(sigmoid(logit))}. All together ${percent(evidence.probability)}; ` +
-      `the model says present from ${percent(evidence.threshold)}.`,
+    `${percent(sigmoid(logit))}, all together ${percent(evidence.probability)}.`,
     "What the classifier says without other labels and similar pictures",
   );
 }

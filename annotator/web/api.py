@@ -1,0 +1,269 @@
+"""/api/v1: what the labelling pages, scripts and tests use. One function per route.
+
+Routes are plain functions, so the server runs them in its threads: the service may wait for the
+database without holding up other requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from threading import BoundedSemaphore
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, FastAPI, Header, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from sqlalchemy.exc import OperationalError
+
+from annotator.errors import AnnotatorError, Conflict, InvalidInput, NotFound
+from annotator.images import make_thumbnail
+from annotator.service import AnnotationService
+from annotator.settings import Workspace
+from annotator.types import CellChange, UndoResult
+from annotator.web.models import (
+    CategoryOut,
+    DecisionIn,
+    DecisionOut,
+    ErrorBody,
+    EvidenceOut,
+    ImageOut,
+    NewCategories,
+    NewUser,
+    QueuePageOut,
+    StatusOut,
+    UndoIn,
+    UndoOut,
+    UserOut,
+)
+from annotator.web.pictures import Picture, full_picture, screen_picture
+
+PREFIX = "/api/v1"
+MAX_AHEAD = 20
+MOVED = 421
+"""HTTP "misdirected request": the page belongs to another workspace than the one served."""
+
+_IMMUTABLE = "private, max-age=31536000, immutable"
+_DECODERS = 2  # pictures decoded at once; a photograph of 60 megapixels takes 180 MB
+
+Queue = Literal["uncertain", "unlabelled", "random"]
+User = Annotated[
+    int, Header(alias="X-Annotator-User", description="Id of the person, from POST /users.", ge=1)
+]
+
+
+def workspace_identity(workspace: Workspace) -> str:
+    """Short id of a workspace: another folder, or the same one made anew, has another.
+
+    Pages keep unsent decisions and cached pictures under it, so that a second workspace on the
+    same address never gets those of the first.
+    """
+    made = (workspace.path / "workspace.toml").stat().st_mtime_ns
+    return sha256(f"{workspace.path}\n{workspace.database_url}\n{made}".encode()).hexdigest()[:16]
+
+
+def make_router(
+    service: AnnotationService, workspace: Workspace, trainer: Callable[[], str]
+) -> APIRouter:
+    """All routes.
+
+    Args:
+        service: carries out every request.
+        workspace: for names, and where pictures and thumbnails are.
+        trainer: the state of the trainer's process in one line.
+    """
+    identity = workspace_identity(workspace)
+    decoders = BoundedSemaphore(_DECODERS)
+    router = APIRouter(
+        prefix=PREFIX,
+        responses={
+            code: {"model": ErrorBody, "description": text}
+            for code, text in (
+                (404, "NotFound: no such image, category or user"),
+                (409, "Conflict: contradicts what is stored"),
+                (422, "InvalidInput: a value is wrong"),
+            )
+        },
+    )
+
+    @router.get("/status")
+    def status() -> StatusOut:
+        """Workspace, counts, newest model version, what the trainer does."""
+        return StatusOut.of(service.status(), workspace, identity, trainer())
+
+    @router.get("/categories")
+    def categories() -> list[CategoryOut]:
+        """All categories in list order."""
+        return [
+            CategoryOut(id=c.id, name=c.name, present=c.present, absent=c.absent)
+            for c in service.categories()
+        ]
+
+    @router.post("/categories")
+    def add_categories(body: NewCategories, user: User) -> list[CategoryOut]:
+        """Add categories; their cells are unknown. Answers with the new ones."""
+        return [
+            CategoryOut(id=c.id, name=c.name, present=c.present, absent=c.absent)
+            for c in service.add_categories(body.names, user_id=user)
+        ]
+
+    @router.post("/users")
+    def ensure_user(body: NewUser) -> UserOut:
+        """The person of this name, made if there is none."""
+        user = service.ensure_user(body.name)
+        return UserOut(id=user.id, name=user.name)
+
+    @router.get("/queues/{queue}/next")
+    def next_images(
+        queue: Queue,
+        user: User,
+        count: Annotated[int, Query(ge=1, le=MAX_AHEAD)] = 1,
+        after: Annotated[int | None, Query(description="Continue behind this image.")] = None,
+    ) -> QueuePageOut:
+        """The next pictures to look at."""
+        page = service.next_images(user, queue, count=count, after=after)
+        return QueuePageOut(
+            images=[ImageOut.of(image) for image in page.images],
+            position=page.position + 1,
+            total=page.total,
+        )
+
+    @router.get("/images/{image}")
+    def image_state(image: int) -> ImageOut:
+        """What is known and suggested for one picture."""
+        return ImageOut.of(service.image_state(image))
+
+    @router.get("/images/{image}/categories/{category}/evidence")
+    def evidence(image: int, category: int, model_version: int | None = None) -> EvidenceOut:
+        """Why: everything that speaks for and against one cell, by that version or the newest."""
+        return EvidenceOut.of(service.evidence(image, category, model_version_id=model_version))
+
+    @router.get("/images/{image}/picture", response_class=Response)
+    def picture(
+        image: int,
+        request: Request,
+        size: Literal["screen", "original"] = "screen",
+        w: Annotated[str, Query(description="Workspace id; makes the answer cacheable.")] = "",
+    ) -> Response:
+        """The picture, upright; `screen` is a JPEG of at most 2048 pixels."""
+        row = service.image(image)
+        headers = _cache_headers(f"{row.sha256}-{size}", w == identity)
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        path = workspace.image_path(row.path)
+        with decoders:
+            found = screen_picture(path) if size == "screen" else full_picture(path)
+        return _picture_response(found, headers)
+
+    @router.get("/images/{image}/thumbnail", response_class=FileResponse)
+    def thumbnail(
+        image: int,
+        request: Request,
+        w: Annotated[str, Query(description="Workspace id; makes the answer cacheable.")] = "",
+    ) -> Response:
+        """A small JPEG from the workspace's cache, made again if it was lost."""
+        row = service.image(image)
+        headers = _cache_headers(row.sha256, w == identity)
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        path = workspace.thumbnail(row.sha256)
+        if not path.exists():
+            with decoders:
+                make_thumbnail(workspace.image_path(row.path), path)
+        return _picture_response(Picture("image/jpeg", file=path), headers)
+
+    @router.post("/decisions")
+    def decide(body: DecisionIn, user: User, request: Request) -> DecisionOut:
+        """Decide cells, or make them unknown again. On disk before the answer."""
+        _check_workspace(request, identity)
+        result = service.decide(
+            user,
+            [CellChange(c.image, c.category, c.state) for c in body.cells],
+            key=body.key,
+            source=body.source,
+            model_version_id=body.model_version,
+        )
+        return DecisionOut(
+            event=result.event_id,
+            repeated=result.repeated,
+            images=[ImageOut.of(image) for image in result.images],
+        )
+
+    @router.post("/undo")
+    def undo(body: UndoIn, user: User, request: Request) -> UndoOut:
+        """Take back the caller's last change, a batch as one."""
+        _check_workspace(request, identity)
+        result = service.undo(user, key=body.key)
+        return UndoOut(
+            event=result.event_id,
+            undone=result.undone_event_id,
+            repeated=result.repeated,
+            summary=_undo_text(result),
+            left=result.left_count,
+            images=[ImageOut.of(image) for image in result.images],
+        )
+
+    return router
+
+
+def install_error_bodies(app: FastAPI) -> None:
+    """Make every refusal JSON `{error, kind}` with a text for the person."""
+
+    @app.exception_handler(AnnotatorError)
+    async def ours(_: Request, error: AnnotatorError) -> JSONResponse:
+        kinds = ((NotFound, 404), (Conflict, 409), (InvalidInput, 422))
+        code = next((code for kind, code in kinds if isinstance(error, kind)), 503)
+        return _error(code, str(error), type(error).__name__)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        return _error(422, "; ".join(_field(e) for e in error.errors()), "InvalidInput")
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        kind = "OtherWorkspace" if error.status_code == MOVED else "Refused"
+        return _error(error.status_code, str(error.detail), kind)
+
+    @app.exception_handler(OperationalError)
+    async def busy(_: Request, error: OperationalError) -> JSONResponse:
+        # The page keeps what it wanted to save and asks again.
+        text = f"the label database does not answer: {error.orig} (it is tried again)"
+        return _error(503, text, "Busy")
+
+
+def _check_workspace(request: Request, identity: str) -> None:
+    named = request.headers.get("x-annotator-workspace")
+    if named is not None and named != identity:
+        raise HTTPException(
+            MOVED,
+            "another workspace is served at this address now (reload the page; what was not "
+            "saved stays in this browser until the former workspace is served here again)",
+        )
+
+
+def _cache_headers(tag: str, forever: bool) -> dict[str, str]:
+    # Ids start at 1 in every workspace, so an address without the workspace may not be kept.
+    return {"ETag": f'"{tag}"', "Cache-Control": _IMMUTABLE if forever else "private, no-cache"}
+
+
+def _picture_response(picture: Picture, headers: dict[str, str]) -> Response:
+    if picture.file is not None:
+        return FileResponse(picture.file, media_type=picture.media_type, headers=headers)
+    return Response(picture.content, media_type=picture.media_type, headers=headers)
+
+
+def _undo_text(result: UndoResult) -> str:
+    cells = f"{result.cells:,} cell{'' if result.cells == 1 else 's'}"
+    text = f"Taken back: {cells}"
+    if result.left_count:
+        text += f"; {result.left_count:,} left alone, changed by somebody else since"
+    return text
+
+
+def _field(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
+    return f"{where or 'body'}: {error['msg']}, got {error.get('input')!r:.100}"
+
+
+def _error(code: int, text: str, kind: str) -> JSONResponse:
+    return JSONResponse({"error": text, "kind": kind}, status_code=code)

@@ -1,0 +1,212 @@
+"""The web application: FastAPI with /api/v1 and the modules of the pages, Gradio mounted on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.types import Scope
+
+from annotator.errors import WorkspaceError
+from annotator.service import AnnotationService
+from annotator.settings import Workspace
+from annotator.training.supervisor import Supervisor
+from annotator.web.api import PREFIX, install_error_bodies, make_router
+from annotator.web.guard import LOOPBACK, Guard
+from annotator.web.pages import THEME, make_pages
+
+STATIC = Path(__file__).parent / "static"
+_GRACE_SECONDS = 2
+
+
+class _Forever(StaticFiles):
+    """Files whose address contains a digest of all of them, so browsers may keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def create_app(
+    workspace: Workspace,
+    service: AnnotationService,
+    *,
+    trainer: Callable[[], str] = lambda: "",
+    hosts: Collection[str] | None = LOOPBACK,
+) -> FastAPI:
+    """The whole application on one workspace.
+
+    Args:
+        workspace: for its name, its pictures and thumbnails.
+        service: carries out every request; closed by the caller.
+        trainer: the state of the trainer's process in one line.
+        hosts: names under which it may be addressed; None: any.
+    """
+    app = FastAPI(
+        title="hst-annotator",
+        version=version("hst-annotator"),
+        description="Labels of a workspace, cell by cell: one image x one category is present (1), "
+        "absent (-1) or unknown (0). Writes need the header `X-Annotator-Client` (any value) and "
+        "a JSON body; the caller is named by `X-Annotator-User`.",
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    install_error_bodies(app)
+    app.include_router(make_router(service, workspace, trainer))
+
+    # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.
+    @app.get("/api/{rest:path}", include_in_schema=False)
+    def unknown(rest: str) -> JSONResponse:
+        text = f"there is no /api/{rest} (see {PREFIX}/docs)"
+        return JSONResponse({"error": text, "kind": "NotFound"}, status_code=404)
+
+    static = f"/static/{_digest(STATIC)}"
+    app.mount(static, _Forever(directory=STATIC))
+    _in_event_loop(lambda: _mount_pages(app, workspace, service, static))
+    app.add_middleware(Guard, hosts=hosts)
+    return app
+
+
+def _mount_pages(
+    app: FastAPI, workspace: Workspace, service: AnnotationService, static: str
+) -> None:
+    sheets = "".join(
+        f'<link rel="stylesheet" href="{static}/css/{sheet.name}">'
+        for sheet in sorted((STATIC / "css").glob("*.css"))
+    )
+    gr.mount_gradio_app(
+        app,
+        make_pages(workspace, service, static),
+        path="/",
+        ssr_mode=False,
+        footer_links=[],
+        run_history=False,
+        theme=THEME,
+        head=sheets,
+        blocked_paths=[str(workspace.path)],
+    )
+
+
+def _in_event_loop(make: Callable[[], None]) -> None:
+    """Call something while an event loop runs; Gradio opens loops and leaks them without one."""
+
+    async def call() -> None:
+        make()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(call())
+    else:
+        make()
+
+
+def run_server(
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    *,
+    open_browser: bool = False,
+    train: bool = True,
+    ready: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve a workspace until interrupted.
+
+    Args:
+        workspace: claimed for this process while it is served.
+        host: address to listen on; beyond this computer only if it is not a loopback address.
+        port: 0 takes a free one.
+        open_browser: open the page when it can be used.
+        train: run the trainer beside the server.
+        ready: called with the address once requests are answered.
+
+    Raises:
+        WorkspaceError: if the workspace is served already or the address is taken.
+    """
+    with ExitStack() as stack:
+        lock = stack.enter_context(workspace.lock("server"))
+        listener = stack.enter_context(_listen(host, port))
+        address = f"http://{_shown(host)}:{listener.getsockname()[1]}"
+        lock.set_address(address)
+        service = stack.enter_context(AnnotationService(workspace))
+        trainer: Callable[[], str] = lambda: ""  # noqa: E731
+        if train:
+            supervisor = Supervisor(workspace.path, on_death=service.worker_died)
+            stack.enter_context(supervisor)
+            trainer = lambda: supervisor.state().sentence()  # noqa: E731
+        hosts = LOOPBACK if host in LOOPBACK else None
+        app = create_app(workspace, service, trainer=trainer, hosts=hosts)
+
+        def started() -> None:
+            ready(address)
+            if open_browser:
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+        _Server(app, started).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells when requests are really answered."""
+
+    def __init__(self, app: FastAPI, started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level=logging.WARNING,
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise WorkspaceError(
+            f"cannot listen on {host} port {port}: {error.strerror} "
+            "(choose another with --port, or 0 for any free one)"
+        ) from None
+    listener.listen(100)
+    return listener
+
+
+def _shown(host: str) -> str:
+    """The host as a person types it."""
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _digest(folder: Path) -> str:
+    """Short hash of names and contents of all files below a folder."""
+    content = sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return content.hexdigest()[:12]

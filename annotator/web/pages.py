@@ -1,0 +1,46 @@
+"""The Gradio shell: tabs, the mount points of the labelling pages, and the Model and Data pages.
+
+Text that people wrote (names of categories, files, users) goes into components that show plain
+text; never into `gr.HTML` or Markdown, which would insert or even execute it.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from annotator.service import AnnotationService
+from annotator.settings import Workspace
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.blue,
+    neutral_hue=gr.themes.colors.slate,
+    # The system's fonts: nothing is loaded from elsewhere.
+    font=["system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "monospace"],
+)
+
+
+def make_pages(workspace: Workspace, service: AnnotationService, static: str) -> gr.Blocks:
+    """All pages.
+
+    Args:
+        workspace: what is shown.
+        service: carries out what the pages ask for.
+        static: address of the folder of modules and style sheets.
+    """
+    pages: gr.Blocks = gr.Blocks(analytics_enabled=False, title="Annotator", fill_width=True)
+    with pages:
+        _mount(static, "header", elem_id="annotator-header")
+        with gr.Tabs(elem_id="annotator-tabs"), gr.Tab("Focus", id="focus"):
+            _mount(static, "focus", elem_id="annotator-focus")
+    return pages
+
+
+def _mount(static: str, part: str, *, elem_id: str) -> gr.HTML:
+    """A place where a module draws its part of the page."""
+    return gr.HTML(
+        "",
+        elem_id=elem_id,
+        apply_default_css=False,
+        js_on_load=f"import('{static}/js/app.js').then((app) => app.mount(element, '{part}'))",
+    )

@@ -1,0 +1,5 @@
+"""Fixtures of the web tests."""
+
+from web_site import site
+
+__all__ = ["site"]

@@ -7,7 +7,6 @@ or of a later format.
 
 from __future__ import annotations
 
-import os
 import platform
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -19,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from hst_core.files import PARTIAL, replacing
+
 KIND = "hst checkpoint"
 FORMAT = 1
-_PARTIAL = ".partial-"
 _ARRAY = "__ndarray__"
 
 
@@ -74,14 +74,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         raise ValueError(f"a checkpoint needs one entry per category everywhere, got {lengths}")
     content = {f.name: _encode(getattr(checkpoint, f.name)) for f in fields(checkpoint)}
     content |= {"kind": KIND, "format": FORMAT, "versions": _versions()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(_PARTIAL + path.name)
-    with partial.open("wb") as file:
+    with replacing(path) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync_folder(path.parent)
 
 
 def load(path: Path) -> Checkpoint:
@@ -117,7 +111,7 @@ def prune(folder: Path, keep: Iterable[int]) -> list[Path]:
         return []
     kept = {path_of(folder, version) for version in keep}
     old = [p for p in folder.glob("*.pt") if p.stem.isdigit() and p not in kept]
-    old += folder.glob(f"{_PARTIAL}*")
+    old += folder.glob(f"{PARTIAL}*")
     for path in old:
         path.unlink(missing_ok=True)
     return old
@@ -171,14 +165,3 @@ def _versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "numpy": str(np.__version__),
     }
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename durable, where the system lets folders be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

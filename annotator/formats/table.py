@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -121,6 +121,19 @@ def match_images(names: Sequence[str], images: Iterable[tuple[int, str, str]]) -
         taken[found[0]] = written
         ids[row] = found[0]
     return Match(ids, missing, ambiguous, repeated)
+
+
+def unique_names(images: Iterable[tuple[int, str, str]]) -> dict[int, str]:
+    """A name by which a file can mean each picture: its file name, its stored path if shared.
+
+    Args:
+        images: as for `match_images`.
+    """
+    images = list(images)
+    shared = {
+        name for name, times in Counter(_key(name) for _, name, _ in images).items() if times > 1
+    }
+    return {ident: path if _key(name) in shared else name for ident, name, path in images}
 
 
 def _fitting(name: str, candidates: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:

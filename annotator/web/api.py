@@ -21,12 +21,16 @@ from annotator.images import make_thumbnail
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.types import CellChange, UndoResult
+from annotator.web.downloads import Downloads
 from annotator.web.models import (
+    CategoryCountsOut,
     CategoryOut,
     DecisionIn,
     DecisionOut,
     ErrorBody,
     EvidenceOut,
+    ExportIn,
+    ExportOut,
     ImageOut,
     NewCategories,
     NewUser,
@@ -63,13 +67,17 @@ def workspace_identity(workspace: Workspace) -> str:
 
 
 def make_router(
-    service: AnnotationService, workspace: Workspace, trainer: Callable[[], str]
+    service: AnnotationService,
+    workspace: Workspace,
+    downloads: Downloads,
+    trainer: Callable[[], str],
 ) -> APIRouter:
     """All routes.
 
     Args:
         service: carries out every request.
         workspace: for names, and where pictures and thumbnails are.
+        downloads: keeps exported files until they are fetched.
         trainer: the state of the trainer's process in one line.
     """
     identity = workspace_identity(workspace)
@@ -87,9 +95,12 @@ def make_router(
     )
 
     @router.get("/status")
-    def status() -> StatusOut:
+    def status(request: Request) -> StatusOut:
         """Workspace, counts, newest model version, what the trainer does."""
-        return StatusOut.of(service.status(), workspace, identity, trainer())
+        _check_workspace(request, identity)
+        jobs = service.jobs(kind="worker", limit=1)
+        job = jobs[0] if jobs else None
+        return StatusOut.of(service.status(), job, workspace, identity, trainer())
 
     @router.get("/categories")
     def categories() -> list[CategoryOut]:
@@ -202,6 +213,28 @@ def make_router(
             left=result.left_count,
             images=[ImageOut.of(image) for image in result.images],
         )
+
+    @router.post("/exports")
+    def export(body: ExportIn) -> ExportOut:
+        """Write all labels to a file, read it back, compare, and keep it to be fetched."""
+        download, exported = downloads.export(service, body.format)
+        return ExportOut(
+            address=f"{PREFIX}/exports/{download.token}",
+            name=download.name,
+            images=exported.images,
+            categories=[
+                CategoryCountsOut(
+                    name=c.name, present=c.file[0], absent=c.file[1], unknown=c.file[2]
+                )
+                for c in exported.categories
+            ],
+        )
+
+    @router.get("/exports/{token}", response_class=FileResponse)
+    def fetch_export(token: str) -> FileResponse:
+        """The file of an export."""
+        download = downloads.get(token)
+        return FileResponse(download.path, filename=download.name)
 
     return router
 

@@ -7,8 +7,9 @@ import logging
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.training.supervisor import Supervisor
 from annotator.web.api import PREFIX, install_error_bodies, make_router
+from annotator.web.downloads import Downloads
 from annotator.web.guard import LOOPBACK, Guard
 from annotator.web.pages import THEME, make_pages
 
@@ -57,8 +59,16 @@ def create_app(
         trainer: the state of the trainer's process in one line.
         hosts: names under which it may be addressed; None: any.
     """
+    downloads = Downloads()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with downloads:
+            yield
+
     app = FastAPI(
         title="hst-annotator",
+        lifespan=lifespan,
         version=version("hst-annotator"),
         description="Labels of a workspace, cell by cell: one image x one category is present (1), "
         "absent (-1) or unknown (0). Writes need the header `X-Annotator-Client` (any value) and "
@@ -68,7 +78,7 @@ def create_app(
         openapi_url=f"{PREFIX}/openapi.json",
     )
     install_error_bodies(app)
-    app.include_router(make_router(service, workspace, trainer))
+    app.include_router(make_router(service, workspace, downloads, trainer))
 
     # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.
     @app.get("/api/{rest:path}", include_in_schema=False)
@@ -78,13 +88,14 @@ def create_app(
 
     static = f"/static/{_digest(STATIC)}"
     app.mount(static, _Forever(directory=STATIC))
-    _in_event_loop(lambda: _mount_pages(app, workspace, service, static))
+    pages = partial(make_pages, workspace, service, downloads, static)
+    _in_event_loop(lambda: _mount_pages(app, pages, workspace, static))
     app.add_middleware(Guard, hosts=hosts)
     return app
 
 
 def _mount_pages(
-    app: FastAPI, workspace: Workspace, service: AnnotationService, static: str
+    app: FastAPI, pages: Callable[[], gr.Blocks], workspace: Workspace, static: str
 ) -> None:
     sheets = "".join(
         f'<link rel="stylesheet" href="{static}/css/{sheet.name}">'
@@ -92,7 +103,7 @@ def _mount_pages(
     )
     gr.mount_gradio_app(
         app,
-        make_pages(workspace, service, static),
+        pages(),
         path="/",
         ssr_mode=False,
         footer_links=[],

@@ -280,6 +280,30 @@ class EvidenceOut(BaseModel):
         )
 
 
+class ExportIn(BaseModel):
+    """Which file to make."""
+
+    format: Literal["coco", "csv"] = "coco"
+
+
+class CategoryCountsOut(BaseModel):
+    """Cells of one category, the same in the database and in the file read back."""
+
+    name: str
+    present: int
+    absent: int
+    unknown: int
+
+
+class ExportOut(BaseModel):
+    """A file to fetch from `address`, and what is in it."""
+
+    address: str
+    name: str
+    images: int
+    categories: list[CategoryCountsOut]
+
+
 class WorkspaceOut(BaseModel):
     """Which workspace is served here; the id guards against a page that is older."""
 
@@ -312,10 +336,11 @@ class ModelOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """What the trainer does."""
+    """What the trainer does; `activity` is learning, reading, waiting, idle, paused, starting."""
 
     kind: str
     status: str
+    activity: str
     progress: float
     message: str
     reason: str
@@ -333,9 +358,16 @@ class StatusOut(BaseModel):
     trainer: str = Field(description="The trainer's process in one line; empty if none is run.")
 
     @classmethod
-    def of(cls, status: types.Status, workspace: Workspace, identity: str, trainer: str) -> Self:
-        """From the service's status."""
-        version, job = status.model_version, status.job
+    def of(
+        cls,
+        status: types.Status,
+        job: types.Job | None,
+        workspace: Workspace,
+        identity: str,
+        trainer: str,
+    ) -> Self:
+        """From the service's status and the trainer's newest job."""
+        version = status.model_version
         return cls(
             workspace=WorkspaceOut(
                 id=identity, name=workspace.settings.name or workspace.path.name
@@ -357,6 +389,7 @@ class StatusOut(BaseModel):
             else JobOut(
                 kind=job.kind,
                 status=job.status,
+                activity=str(job.config.get("activity", "")),
                 progress=job.progress,
                 message=job.message,
                 reason=job.reason,

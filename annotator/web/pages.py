@@ -1,7 +1,7 @@
 """The Gradio shell: tabs, the mount points of the labelling pages, and the Model and Data pages.
 
 Text that people wrote (names of categories, files, users) goes into components that show plain
-text; never into `gr.HTML` or Markdown, which would insert or even execute it.
+text; never into `gr.HTML`, Markdown or a toast, which would insert or even execute it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import gradio as gr
 
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
+from annotator.web.data_page import make_data_page
+from annotator.web.downloads import Downloads
+from annotator.web.model_page import make_model_page
 
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.blue,
@@ -20,19 +23,27 @@ THEME = gr.themes.Base(
 )
 
 
-def make_pages(workspace: Workspace, service: AnnotationService, static: str) -> gr.Blocks:
+def make_pages(
+    workspace: Workspace, service: AnnotationService, downloads: Downloads, static: str
+) -> gr.Blocks:
     """All pages.
 
     Args:
         workspace: what is shown.
         service: carries out what the pages ask for.
+        downloads: where files that people export are kept for them.
         static: address of the folder of modules and style sheets.
     """
     pages: gr.Blocks = gr.Blocks(analytics_enabled=False, title="Annotator", fill_width=True)
     with pages:
         _mount(static, "header", elem_id="annotator-header")
-        with gr.Tabs(elem_id="annotator-tabs"), gr.Tab("Focus", id="focus"):
-            _mount(static, "focus", elem_id="annotator-focus")
+        with gr.Tabs(elem_id="annotator-tabs"):
+            with gr.Tab("Focus", id="focus"):
+                _mount(static, "focus", elem_id="annotator-focus")
+            with gr.Tab("Model", id="model") as model, gr.Column(elem_classes="page"):
+                make_model_page(workspace, service, model)
+            with gr.Tab("Data", id="data") as data, gr.Column(elem_classes="page"):
+                make_data_page(service, downloads, data)
     return pages
 
 

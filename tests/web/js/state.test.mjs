@@ -381,7 +381,7 @@ test("a typed category is decided and remembered", () => {
 
 test("more suggestions come below, the first ones keep their digits", () => {
   const all = CATEGORIES.map((c) => suggestion(c.id, 0.9 - c.id / 10));
-  const start = opened(image(1, { suggestions: [] }));
+  const start = opened(image(1));
   const list = { rows: all.slice(0, 3).map((s, i) => ({ ...s, slot: i + 1, since: 0 })), model: 1 };
   const state = {
     ...start,
@@ -391,6 +391,12 @@ test("more suggestions come below, the first ones keep their digits", () => {
   assert.equal(moreHere(state).length, 4);
   const [grown] = run(state, { type: "more" });
   assert.deepEqual(rowsHere(grown).map((r) => r.slot), [1, 2, 3, 4, 5, 6, 7]);
+});
+
+test("while nothing is known the categories come in their own order", () => {
+  const state = opened(image(1, { suggestions: [], model_version: null }));
+  assert.deepEqual(rowsHere(state).map((r) => r.name), NAMES);
+  assert.equal(rowsHere(state)[0].probability, null);
 });
 
 test("what an earlier page left unsent is shown as decided", () => {

@@ -21,13 +21,16 @@ test("the saved chip tells what is where", () => {
 });
 
 test("the model chip tells version and work", () => {
-  const model = { number: 7 };
-  const job = (over) => ({ status: "running", progress: 0.62, message: "training", ...over });
-  assert.equal(modelText({ model, job: job() }).text, "Model 7 · training 62 %");
-  assert.equal(modelText({ model, job: null }).text, "Model 7");
-  const waiting = "waiting: needs at least one present and one absent label";
-  assert.equal(modelText({ model: null, job: job({ status: "waiting", message: waiting }) }).text, waiting);
-  assert.equal(modelText({ model, job: job({ status: "failed", reason: "disk full" }) }).tone, "warn");
+  const job = (over) => ({ status: "running", activity: "learning", progress: 0.62, ...over });
+  const status = (over) => ({ model: { number: 7 }, worker_alive: true, trainer: "", ...over });
+  const text = (over) => modelText(status(over)).text;
+  assert.equal(text({ job: job() }), "Model 7 · learning 62 %");
+  assert.equal(text({ job: job({ activity: "idle", progress: 1 }) }), "Model 7");
+  assert.equal(text({ job: null }), "Model 7");
+  const message = "waiting: no labels yet";
+  assert.equal(text({ model: null, job: job({ activity: "waiting", message }) }), message);
+  assert.equal(modelText(status({ job: job({ status: "failed", reason: "x" }) })).tone, "warn");
+  assert.equal(modelText(status({ job: job(), worker_alive: false })).text, "Model 7 · stopped");
 });
 
 test("a push in logits is told as odds", () => {

@@ -3,6 +3,8 @@
 import { Refused } from "./outbox.js";
 
 const TIMEOUT_MS = 10_000;
+/** Another workspace is served at this address now. */
+const MOVED = 421;
 /** Answers that will not change by asking again. */
 const FINAL = new Set([400, 401, 403, 404, 405, 409, 413, 415, 422]);
 
@@ -26,8 +28,11 @@ export class Api {
   }
 
   /** Address of a picture: "picture", "thumbnail". */
-  pictureUrl(image, kind, size = "") {
-    return `${this.base}/images/${Number(image)}/${kind}${size && `?size=${size}`}`;
+  pictureUrl(image, kind, size = null) {
+    // Ids start at 1 in every workspace; with the workspace in it the browser may keep the answer.
+    const query = new URLSearchParams({ w: this.workspace });
+    if (size) query.set("size", size);
+    return `${this.base}/images/${Number(image)}/${kind}?${query}`;
   }
 
   async #call(method, path, body, { user = this.user, signal } = {}) {
@@ -45,6 +50,7 @@ export class Api {
     });
     if (response.ok) return response.json();
     const text = await reason(response);
+    if (response.status === MOVED) throw Object.assign(new Error(text), { moved: true });
     if (FINAL.has(response.status)) throw Object.assign(new Refused(text), { status: response.status });
     throw new Error(text);
   }

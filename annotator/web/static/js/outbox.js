@@ -31,13 +31,15 @@ export class Outbox {
     this.durable = true;
     this.sending = false;
     this.failures = 0;
+    this.problem = ""; // why the last try failed, for whoever looks closer
     this.last = 0;
     this.entries = this.#stored();
   }
 
   /** What the saved chip needs. */
   get state() {
-    return { waiting: this.entries.length, online: this.online, durable: this.durable };
+    const { entries, online, durable, problem } = this;
+    return { waiting: entries.length, online, durable, problem };
   }
 
   /** Keep a change and send it as soon as those before it are through. */
@@ -98,6 +100,7 @@ export class Outbox {
         return;
       }
       this.failures += 1;
+      this.problem = error.message;
       this.#setOnline(false);
       const ms = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.failures - 1));
       await Promise.race([this.wait(ms), new Promise((resolve) => (this.awake = resolve))]);
@@ -112,7 +115,10 @@ export class Outbox {
 
   #setOnline(online) {
     this.online = online;
-    if (online) this.failures = 0;
+    if (online) {
+      this.failures = 0;
+      this.problem = "";
+    }
     this.changed(this.state);
   }
 

@@ -101,6 +101,8 @@ export class Session {
         this.user = user;
         this.api.user = user.id;
         this.storage.setItem(USER_ITEM, user.name);
+        // For the pages that Gradio serves, which cannot read our storage.
+        document.cookie = `annotator_user=${Number(user.id)}; path=/; samesite=strict`;
         this.emit("user", user);
         return;
       }
@@ -134,7 +136,7 @@ export class Session {
         this.#setOnline(true);
         this.emit("status", this.status);
       } catch (error) {
-        if (error instanceof Refused && error.status === 409) {
+        if (error.moved) {
           this.emit("moved", error.message);
           return;
         }

@@ -27,13 +27,14 @@ export function mountHeader(root, session) {
     attr(name, "text", status.workspace.name);
     attr(name, "title", status.workspace.name);
     document.title = `${status.workspace.name} · Annotator`;
-    const { text, tone } = modelText(status);
+    const { text, title, tone } = modelText(status);
     attr(model, "text", text);
-    attr(model, "title", text);
+    attr(model, "title", title || null);
     attr(model, "data-tone", tone);
   });
   session.on("outbox", (state) => {
     attr(saved, "text", savedText(state));
+    attr(saved, "title", state.problem || null);
     attr(saved, "data-tone", !state.online ? "warn" : state.waiting ? "busy" : "good");
   });
   session.on("user", ({ name: who }) => {
@@ -90,8 +91,9 @@ export function askName(current, problem = "") {
   });
 }
 
-/** Light, dark or as the system has it. */
+/** Light, dark or as the system has it; Gradio's own `?__theme=` in the address wins. */
 export function applyTheme(theme = localStorage.getItem(THEME_ITEM) ?? "system") {
+  if (new URLSearchParams(location.search).has("__theme")) return;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const set = () =>
     document.body.classList.toggle("dark", theme === "dark" || (theme === "system" && dark.matches));

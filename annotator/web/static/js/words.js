@@ -49,16 +49,25 @@ export function savedText({ waiting, online, durable }) {
   return durable ? `${waiting} not saved yet` : `${waiting} not saved yet, keep this page open`;
 }
 
-/** What the model chip says, and its tone: "", "busy", "warn". */
+const ACTIVITIES = { learning: "learning", reading: "reading pictures" };
+
+/** What the model chip says: {text, title, tone}; tone is "", "busy" or "warn". */
 export function modelText(status) {
-  if (!status) return { text: "Model …", tone: "" };
+  if (!status) return { text: "Model …", title: "", tone: "" };
   const name = status.model ? `Model ${status.model.number}` : "No model yet";
-  const job = status.job;
-  if (job?.status === "failed") return { text: `${name} · stopped: ${job.reason}`, tone: "warn" };
-  if (job?.status === "running") {
-    const share = job.progress > 0 && job.progress < 1 ? ` ${Math.round(job.progress * 100)} %` : "";
-    return { text: `${name} · ${job.message || "working"}${share}`, tone: "busy" };
+  const { job } = status;
+  const title = [job?.message, status.trainer].filter(Boolean).join("; ");
+  if (!job) return { text: name, title, tone: "" };
+  if (job.status === "failed" || (job.status === "running" && !status.worker_alive)) {
+    const reason = job.reason || "the trainer does not answer";
+    return { text: `${name} · stopped`, title: `${reason}; ${status.trainer}`, tone: "warn" };
   }
-  if (job?.message?.startsWith("waiting")) return { text: job.message, tone: "" };
-  return { text: name, tone: "" };
+  const doing = ACTIVITIES[job.activity];
+  if (doing) {
+    const share = job.progress > 0 ? ` ${Math.round(job.progress * 100)} %` : "";
+    return { text: `${name} · ${doing}${share}`, title, tone: "busy" };
+  }
+  if (job.activity === "waiting") return { text: job.message, title, tone: "" };
+  if (job.activity === "paused") return { text: `${name} · paused`, title, tone: "" };
+  return { text: name, title, tone: "busy" };
 }

@@ -43,10 +43,8 @@ export function emptyState(state, { online }) {
 /** One line above the list while there is no model; null when there is one. */
 export function modelHint(state) {
   if (!state.status || state.status.model) return null;
-  const doing = state.status.job?.message;
-  return `No model yet: ordered by how common each is.${doing ? ` ${sentence(doing)}` : " Mark a few labels to begin."}`;
-}
-
-function sentence(text) {
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+  if (!state.status.counts.known) {
+    return "Nothing is known yet, so your categories come in their own order. Mark what you see.";
+  }
+  return "No model yet: ordered by how common each is. It comes once some are present, some absent.";
 }

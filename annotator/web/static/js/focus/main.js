@@ -28,7 +28,7 @@ const LEGEND = [
   [["Enter"], "rest absent, next"],
   [["Backspace"], "undo"],
   [["E"], "why"],
-  [["?"], "all keys"],
+  [["?"], "keys"],
 ];
 
 /**

@@ -46,11 +46,14 @@ export function makeRows(send, thumbnailUrl) {
     attr(cap, "title", row.slot ? `present (${row.slot}), absent (Shift ${row.slot})` : "present");
     attr(name, "text", row.name);
     attr(reason, "text", row.state ? verdict(row.state) : reasonText(row));
-    bar.style.setProperty("--share", row.probability);
-    bar.style.setProperty("--threshold", row.threshold);
-    attr(bar, "aria-label", `present from ${percent(row.threshold)}`);
-    bar.classList.toggle("above", row.above);
-    attr(share, "text", percent(row.probability));
+    const ranked = row.probability !== null;
+    bar.style.visibility = ranked ? "" : "hidden";
+    if (ranked) {
+      bar.style.setProperty("--share", row.probability);
+      bar.style.setProperty("--threshold", row.threshold);
+      attr(bar, "aria-label", `the model says present from ${percent(row.threshold)}`);
+    }
+    attr(share, "text", ranked ? percent(row.probability) : "");
     attr(head, "aria-label", rowLabel(row));
     attr(head, "aria-expanded", String(isSelected && why));
     patchWhy(item, row, isSelected && why, evidence);
@@ -99,6 +102,7 @@ export function makeRows(send, thumbnailUrl) {
 }
 
 function reasonText(row) {
-  if (row.source === "prior") return "how common it is";
+  if (row.source === "none") return "";
+  if (row.source === "prior") return "by how common it is";
   return row.reasons.map((reason) => reason.text).join("; ");
 }

@@ -11,8 +11,8 @@
 import { percent, plural, verdict } from "../words.js";
 
 export const SLOTS = 9;
-/** Milliseconds in which a row that has just appeared, or a picture, does not take "absent". */
-export const SETTLE_MS = 400;
+/** Milliseconds in which a row that came by itself takes no key, and a picture no "rest absent". */
+export const SETTLE_MS = 300;
 /** A letter that is also a command becomes a typed letter if another follows within this time. */
 export const TYPING_MS = 700;
 const KEEP_AHEAD = 5;
@@ -109,9 +109,27 @@ export function rowsHere(state) {
 export function moreHere(state) {
   const image = currentImage(state);
   if (!image) return [];
-  const cells = cellsOf(state, image.id);
   const listed = new Set((state.lists.get(image.id)?.rows ?? []).map((row) => row.category));
-  return image.suggestions.filter((s) => !listed.has(s.category) && !cells.has(s.category));
+  return offered(state, image).filter((suggestion) => !listed.has(suggestion.category));
+}
+
+/** Undecided suggestions; while nothing at all is known, the categories in their own order. */
+function offered(state, image) {
+  const cells = cellsOf(state, image.id);
+  const list = image.suggestions.length ? image.suggestions : state.categories.map(unranked);
+  return list.filter((suggestion) => !cells.has(suggestion.category));
+}
+
+function unranked({ id, name }) {
+  return {
+    category: id,
+    name,
+    probability: null,
+    threshold: null,
+    above: false,
+    source: "none",
+    reasons: [],
+  };
 }
 
 /** Key of the evidence of one cell. */
@@ -254,7 +272,7 @@ function goBack(state, at) {
 function openAt(state, cursor, at) {
   const id = state.trail[cursor];
   const lists = new Map(state.lists);
-  if (!lists.get(id)?.rows.length) lists.set(id, freshList(state, id, at));
+  if (!lists.get(id)?.rows.length) lists.set(id, freshList(state, id));
   let next = {
     ...state,
     cursor,
@@ -273,13 +291,11 @@ function openAt(state, cursor, at) {
 }
 
 /** The rows of a picture at the moment it opens. */
-function freshList(state, id, at) {
+function freshList(state, id) {
   const image = state.images.get(id);
-  const cells = cellsOf(state, id);
-  const rows = image.suggestions
-    .filter((suggestion) => !cells.has(suggestion.category))
+  const rows = offered(state, image)
     .slice(0, SLOTS)
-    .map((suggestion, i) => ({ ...suggestion, slot: i + 1, since: at ?? 0 }));
+    .map((suggestion, i) => ({ ...suggestion, slot: i + 1, since: 0 }));
   return { rows, model: image.model_version ?? null };
 }
 
@@ -593,7 +609,8 @@ function say(state, text, kind) {
 
 /** For a row's name to screen readers: "cup, 93 % likely, above its threshold". */
 export function rowLabel(row) {
-  const side = row.above ? "above" : "below";
   const state = row.state === 0 ? "" : `, marked ${verdict(row.state)}`;
+  if (row.probability === null) return `${row.name}${state}`;
+  const side = row.above ? "above" : "below";
   return `${row.name}, ${percent(row.probability)} likely, ${side} its threshold${state}`;
 }

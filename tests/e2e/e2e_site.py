@@ -1,0 +1,134 @@
+"""A server as a process of its own, and small workspaces to serve."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from annotator.images import find_images, scan_images
+from annotator.service import AnnotationService
+from annotator.settings import Settings, Workspace
+from annotator.types import CellBatch
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
+KITCHEN = ("plate", "fork", "knife", "cup")
+STREET = ("car", "road", "dog", HOSTILE)
+NAMES = (*KITCHEN, *STREET)
+
+_SERVE = """
+import sys
+from pathlib import Path
+from annotator.settings import Workspace
+from annotator.web.app import run_server
+workspace, port, train = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "train"
+run_server(Workspace.open(workspace), port=port, train=train)
+"""
+
+
+def draw_pictures(folder: Path, count: int, seed: int = 0) -> list[Path]:
+    """Coloured noise: nothing to be seen in it, so that only other labels tell about a label."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    paths = []
+    for index in range(count):
+        small = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+        path = folder / f"picture-{index:03}.jpg"
+        Image.fromarray(small).resize((320, 240), Image.Resampling.BICUBIC).save(path)
+        paths.append(path)
+    return paths
+
+
+def true_labels(count: int, seed: int = 0) -> np.ndarray:
+    """[count, 8] of 1 and -1: a kitchen shows kitchen things and a street street things."""
+    rng = np.random.default_rng(seed)
+    kitchen = rng.random(count) < 0.5
+    likely = np.where(kitchen[:, None], [0.9] * 4 + [0.04] * 4, [0.04] * 4 + [0.9] * 4)
+    return np.where(rng.random((count, 8)) < likely, 1, -1).astype(np.int8)
+
+
+def make_workspace(folder: Path, pictures: int, names: tuple[str, ...] = NAMES) -> Workspace:
+    """A workspace without labels on drawn pictures."""
+    photos = folder / "photos"
+    draw_pictures(photos, pictures)
+    settings = Settings(name="Kitchen photos", feature_set="tiny", device="cpu")
+    workspace = Workspace.create(folder / "work", settings)
+    with AnnotationService.create(workspace) as service:
+        if pictures:
+            found = find_images(photos)
+            service.add_images(scan_images(found, photos, workspace.thumbnail, workers=1))
+        service.add_categories(names)
+    return workspace
+
+
+def know_some(workspace: Workspace, share: float, seed: int = 1) -> None:
+    """Decide a share of the cells rightly, as a colleague's import would."""
+    with AnnotationService(workspace) as service:
+        pictures = sorted(service.image_names(), key=lambda row: row[1])
+        columns = {category.name: category.id for category in service.categories()}
+        truth = true_labels(len(pictures))
+        chosen = np.random.default_rng(seed).random(truth.shape) < share
+        cells = [
+            (pictures[row][0], columns[NAMES[column]], int(truth[row, column]))
+            for row, column in zip(*np.nonzero(chosen), strict=True)
+        ]
+        colleague = service.ensure_user("colleague")
+        service.import_decisions([CellBatch.of(cells)], user_id=colleague.id)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """`run_server` in a process of its own, which can be killed and started again."""
+
+    workspace: Workspace
+    train: bool = False
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, wait: bool = True) -> None:
+        mode = "train" if self.train else "serve"
+        command = [sys.executable, "-c", _SERVE, str(self.workspace.path), str(self.port), mode]
+        self.process = subprocess.Popen(command)
+        while wait and not self.answers():
+            assert self.process.poll() is None, "the server ended"
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/api/v1/status", timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL: nothing can be written any more."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+        self.process = None

@@ -1,0 +1,349 @@
+"""The deep tier: the network as further sources of evidence, in minutes (reference §11).
+
+One network per fold starts from the base as a skip connection, trains on the known cells of the
+other folds, and stops early on known cells held out of those. What it says of its own fold has
+therefore not seen the cell; unknown cells get the mean of all networks. Logit, prototypes and pair
+probabilities then enter the stack of the fast tier under the same rule as every source: one that
+does not lower the out-of-fold loss is left out, so few labels cost nothing in quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int8, UInt8
+from numpy.typing import NDArray
+from torch import nn
+
+from hst_core.config import Config, LossConfig, ModelConfig, TrainConfig
+from hst_core.fast_tier import ExtraSource
+from hst_core.inputs import Inputs
+from hst_core.model import HST
+from hst_core.predict import attention_maps, pair_probabilities, score
+from hst_core.stopping import ShouldStop
+from hst_core.trainer import Step, Trainer, TrainingSet
+
+#: Names of the sources that the network adds.
+LOGIT, PROTOTYPES, PAIRS = "network", "network prototypes", "pairs"
+#: Probabilities are kept this far from 0 and 1 before log odds are taken: one step of a uint8.
+_EDGE = 1 / 255
+
+
+def _small_network() -> Config:
+    """Return what was measured best on pooled vectors of frozen backbones."""
+    return Config(
+        ModelConfig(
+            representation="modulation",
+            channels=256,
+            attention_hidden=256,
+            word_dimension=64,
+            graph_steps=0,
+            classifier_hidden=256,
+            pair_projection=64,
+            pair_hidden=64,
+        ),
+        LossConfig(pair_limit=100_000),
+        TrainConfig(
+            epochs=20, warm_up_epochs=3, batch_size=128, learning_rate=3e-4, prototype_epochs=4
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class DeepTierConfig:
+    """How the deep tier is trained.
+
+    Attributes:
+        network: architecture, losses, optimisation.
+        validation: share of the known cells on which each network stops early.
+        patience: epochs without a better one.
+        most_steps: of one network; large projects get fewer epochs.
+    """
+
+    network: Config = field(default_factory=_small_network)
+    validation: float = 0.1
+    patience: int = 3
+    most_steps: int = 4_000
+
+
+@dataclass(frozen=True)
+class DeepTier:
+    """Trained networks, one per fold.
+
+    Attributes:
+        networks: in the order of the folds; network f has not seen the known cells of fold f.
+        best_epochs: on held-out cells; 0 where training found nothing to add to the base.
+        pair_offset: mean log odds of the pair evidence per category; evidence is what lies above.
+        config: they were trained with.
+    """
+
+    networks: tuple[HST, ...]
+    best_epochs: tuple[int, ...]
+    pair_offset: Float32[np.ndarray, " categories"]
+    config: DeepTierConfig
+
+    @classmethod
+    def fit(
+        cls,
+        inputs: Inputs,
+        labels: Int8[np.ndarray, "images categories"],
+        folds: Int8[np.ndarray, "images categories"],
+        base_logits: Float32[np.ndarray, "images categories"],
+        *,
+        config: DeepTierConfig | None = None,
+        previous: DeepTier | None = None,
+        fresh: NDArray[np.intp] | None = None,
+        feature_channels: int | None = None,
+        device: str = "cpu",
+        progress: Callable[[float, str], None] | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> tuple[DeepTier, list[ExtraSource]]:
+        """Train on what is known now, and return the sources for the stack.
+
+        Args:
+            inputs: of the images.
+            labels: -1 absent, 0 unknown, 1 present.
+            folds: of each known cell, -1 elsewhere, as the fast tier dealt them out.
+            base_logits: of the base, known cells out of fold.
+            config: defaults if None.
+            previous: to go on from; categories may have been appended since. A cell must have kept
+                its fold.
+            fresh: rows with labels that ``previous`` had not seen; see
+                :class:`~hst_core.trainer.TrainingSet`.
+            feature_channels: of the inputs, read from the first image if None.
+            device: to train on.
+            progress: told the share done and what is being done.
+            should_stop: asked before every step.
+
+        Raises:
+            Stopped: if ``should_stop`` says so; ``previous`` is unchanged.
+            ValueError: if no cell is known.
+        """
+        config = config or (previous.config if previous else DeepTierConfig())
+        number = int(folds.max()) + 1
+        if number < 2:
+            raise ValueError("the network needs known cells in at least two folds")
+        if previous is not None and len(previous.networks) != number:
+            previous = None
+        if feature_channels is None:
+            sample = inputs.load(np.zeros(1, dtype=np.intp), None)
+            feature_channels = int(sample["features"].shape[1])
+        fitter = _Fitter(inputs, labels, folds, base_logits, config, device, should_stop)
+        networks: list[HST] = []
+        best: list[int] = []
+        for fold in range(number):
+            start = previous.networks[fold] if previous else None
+            model = _network(config, labels.shape[1], feature_channels, fold, start)
+
+            def tell(step: Step, fold: int = fold) -> None:
+                if progress is not None:
+                    share = (step.epoch - 1 + step.step / step.steps) / step.epochs
+                    text = f"training network {fold + 1} of {number}, epoch {step.epoch}"
+                    progress((fold + share) / number, text)
+
+            best.append(fitter.train(model, fold, fresh if previous else None, tell))
+            networks.append(model)
+        values, offset = fitter.sources(networks)
+        tier = cls(tuple(networks), tuple(best), offset, config)
+        return tier, values
+
+    def values_for(
+        self,
+        inputs: Inputs,
+        base_logits: Float32[np.ndarray, "images categories"],
+        should_stop: ShouldStop | None = None,
+    ) -> dict[str, Float32[np.ndarray, "images categories"]]:
+        """Return the stored sources for other images, of which no label is known."""
+        nothing = np.zeros(base_logits.shape, dtype=np.int8)
+        found = [
+            score(network, inputs, nothing, base_logits=base_logits, should_stop=should_stop)
+            for network in self.networks
+        ]
+        return {
+            LOGIT: np.mean([scores.logits for scores in found], axis=0),
+            PROTOTYPES: np.mean([scores.cst for scores in found], axis=0),
+        }
+
+    def pairs(
+        self,
+        inputs: Inputs,
+        rows: NDArray[np.intp],
+        should_stop: ShouldStop | None = None,
+    ) -> UInt8[np.ndarray, "images pairs"]:
+        """Return the mean pair probabilities of chosen images in steps of 1/255."""
+        total = np.zeros((), dtype=np.uint16)
+        for network in self.networks:
+            found = pair_probabilities(network, inputs, rows, should_stop=should_stop)
+            total = total + found.astype(np.uint16)
+        mean: NDArray[np.uint8] = np.rint(total / len(self.networks)).astype(np.uint8)
+        return mean
+
+    def attention(
+        self, inputs: Inputs, rows: NDArray[np.intp]
+    ) -> Float32[np.ndarray, "images categories rows columns"]:
+        """Return where the networks looked, on average; for networks on feature maps."""
+        maps = [attention_maps(network, inputs, rows) for network in self.networks]
+        mean: NDArray[np.float32] = np.mean(maps, axis=0)
+        return mean
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain values, for a checkpoint."""
+        return {
+            "networks": [network.to_state() for network in self.networks],
+            "best_epochs": list(self.best_epochs),
+            "pair_offset": torch.from_numpy(self.pair_offset),
+            "config": {
+                "network": self.config.network.to_dict(),
+                "validation": self.config.validation,
+                "patience": self.config.patience,
+                "most_steps": self.config.most_steps,
+            },
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> DeepTier:
+        """Restore what :meth:`state_dict` described."""
+        config = dict(state["config"])
+        config["network"] = Config.from_dict(config["network"])
+        return cls(
+            networks=tuple(HST.from_state(network) for network in state["networks"]),
+            best_epochs=tuple(int(epoch) for epoch in state["best_epochs"]),
+            pair_offset=state["pair_offset"].numpy(),
+            config=DeepTierConfig(**config),
+        )
+
+
+def pair_evidence(
+    mean_probability: Float32[np.ndarray, "images categories"],
+    valid: NDArray[np.bool_],
+    offset: Float32[np.ndarray, " categories"],
+) -> Float32[np.ndarray, "images categories"]:
+    """Turn mean pair probabilities into log odds above their usual value; 0 where not valid."""
+    clipped = np.clip(mean_probability, _EDGE, 1 - _EDGE)
+    odds = np.log(clipped / (1 - clipped)) - offset
+    evidence: NDArray[np.float32] = np.where(valid, odds, 0.0).astype(np.float32)
+    return evidence
+
+
+class _Fitter:
+    """Trains the networks of one call and gathers what they say."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        labels: Int8[np.ndarray, "images categories"],
+        folds: Int8[np.ndarray, "images categories"],
+        base_logits: Float32[np.ndarray, "images categories"],
+        config: DeepTierConfig,
+        device: str,
+        should_stop: ShouldStop | None,
+    ) -> None:
+        self.inputs, self.labels, self.folds = inputs, labels, folds
+        self.base_logits, self.config = base_logits, config
+        self.device, self.should_stop = device, should_stop
+
+    def train(
+        self,
+        model: HST,
+        fold: int,
+        fresh: NDArray[np.intp] | None,
+        tell: Callable[[Step], None],
+    ) -> int:
+        """Train the network of one fold in place; returns its best epoch."""
+        seen = np.where(self.folds != fold, self.labels, 0).astype(np.int8)
+        random = np.random.default_rng([self.config.network.train.seed, fold])
+        held = (random.random(seen.shape) < self.config.validation) & (seen != 0)
+        data = TrainingSet(
+            self.inputs,
+            np.where(held, 0, seen).astype(np.int8),
+            self.base_logits,
+            np.where(held, seen, 0).astype(np.int8) if held.any() else None,
+            fresh,
+        )
+        trainer = Trainer(
+            model,
+            data,
+            self._settings(data, fold),
+            device=self.device,
+            keep_best=held.any(),
+            patience=self.config.patience if held.any() else None,
+        )
+        history = trainer.run(on_step=tell, should_stop=self.should_stop)
+        trainer.fit_prototypes(self.should_stop)
+        return history.best_epoch
+
+    def _settings(self, data: TrainingSet, fold: int) -> Config:
+        """Bound the steps of large projects, and give each network its own randomness."""
+        train = self.config.network.train
+        images = int((data.labels != 0).any(axis=1).sum())
+        if data.fresh is not None:
+            images = min(images, 2 * len(data.fresh))
+        steps = max(1, -(-images // train.batch_size))
+        epochs = min(train.epochs, max(1, self.config.most_steps // steps))
+        train = replace(
+            train,
+            epochs=epochs,
+            warm_up_epochs=min(train.warm_up_epochs, max(0, epochs - 1)),
+            seed=train.seed + fold,
+        )
+        return replace(self.config.network, train=train)
+
+    def sources(
+        self, networks: Sequence[HST]
+    ) -> tuple[list[ExtraSource], Float32[np.ndarray, " categories"]]:
+        """Return the networks' evidence, known cells from the network that had not seen them."""
+        sums = {name: np.zeros(self.labels.shape, dtype=np.float32) for name in (LOGIT, PROTOTYPES)}
+        own = {name: np.zeros(self.labels.shape, dtype=np.float32) for name in (*sums, PAIRS)}
+        pair_sum = np.zeros(self.labels.shape, dtype=np.float32)
+        valid = np.zeros(self.labels.shape, dtype=bool)
+        for fold, network in enumerate(networks):
+            found = score(
+                network,
+                self.inputs,
+                self.labels,
+                base_logits=self.base_logits,
+                should_stop=self.should_stop,
+            )
+            mine = self.folds == fold
+            for name, values in ((LOGIT, found.logits), (PROTOTYPES, found.cst)):
+                sums[name] += values / len(networks)
+                own[name][mine] = values[mine]
+            pair_sum += found.ist / len(networks)
+            own[PAIRS][mine] = found.ist[mine]
+            valid = found.ist_valid
+        known = self.folds >= 0
+        for name in sums:
+            own[name] = np.where(known, own[name], sums[name])
+        own[PAIRS] = np.where(known, own[PAIRS], pair_sum)
+        raw = pair_evidence(own[PAIRS], valid, np.zeros(self.labels.shape[1], dtype=np.float32))
+        counts = np.maximum((known & valid).sum(axis=0), 1)
+        offset = (np.where(known, raw, 0.0).sum(axis=0) / counts).astype(np.float32)
+        own[PAIRS] = pair_evidence(own[PAIRS], valid, offset)
+        return [
+            ExtraSource(LOGIT, "classifier", own[LOGIT]),
+            ExtraSource(PROTOTYPES, "cst", own[PROTOTYPES]),
+            ExtraSource(PAIRS, "ist", own[PAIRS], live=True),
+        ], offset
+
+
+def _network(
+    config: DeepTierConfig, categories: int, channels: int, fold: int, start: HST | None
+) -> HST:
+    """Build a network that says what the base says, or copy an earlier one and let it grow."""
+    if start is not None:
+        model = HST.from_state(start.to_state())
+        if model.categories < categories:
+            added = categories - model.categories
+            old = model.categories
+            model.grow(added, seed=fold)
+            with torch.no_grad():
+                model.classifier.weight[old:].zero_()
+        return model
+    model = HST(config.network.model, categories, channels, seed=fold)
+    # The base arrives as logits from outside; silent classifiers leave it as it is.
+    nn.init.zeros_(model.classifier.weight)
+    return model

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import csv
 import io
 import os
 from collections import Counter
@@ -39,6 +40,16 @@ from annotator.types import Category, CellBatch, ExportImage, ImportReport
 
 _IMAGES_AT_ONCE = 2_000
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+SUGGESTION_COLUMNS = (
+    "image",
+    "category",
+    "probability",
+    "threshold",
+    "at_or_above",
+    "source",
+    "reasons",
+)
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -293,7 +304,7 @@ def export_coco(
         InvalidInput: if the file is there already or cannot be written.
         AnnotatorError: if what was read back is not what the database says.
     """
-    with service.export() as view, _written(out, overwrite) as partial:
+    with service.export() as view, written(out, overwrite) as partial:
         categories = [(category.id, category.name) for category in view.categories]
         with partial.open("w", encoding="ascii") as stream:
             labels_to_coco(
@@ -318,7 +329,7 @@ def export_csv(
 
     Arguments and errors as `export_coco`.
     """
-    with service.export() as view, _written(out, overwrite) as partial:
+    with service.export() as view, written(out, overwrite) as partial:
         categories = [(category.id, category.name) for category in view.categories]
         if not categories:
             raise InvalidInput("there are no categories to export (add some first)")
@@ -332,6 +343,69 @@ def export_csv(
         }
         compared = _compared(view, len(table.images), counts, out)
         return Exported(out, len(table.images), compared, column)
+
+
+def export_suggestions(
+    service: AnnotationService,
+    out: Path | IO[str],
+    *,
+    limit: int = 10,
+    min_probability: float = 0.0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> int:
+    """Write what is suggested for undecided cells as CSV, picture by picture, most probable first.
+
+    Args:
+        service: of the workspace.
+        out: file to write, or an open text file.
+        limit: at most this many for each picture.
+        min_probability: leave out what is less probable.
+        overwrite: replace a file that is there.
+        progress: called with (pictures done, pictures).
+
+    Returns:
+        The number of suggestions.
+
+    Raises:
+        InvalidInput: if the file is there already or cannot be written.
+    """
+    if not isinstance(out, Path):
+        return _write_suggestions(service, out, limit, min_probability, progress)
+    with (
+        written(out, overwrite) as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
+        count = _write_suggestions(service, file, limit, min_probability, progress)
+        _flush(file)
+        return count
+
+
+def _write_suggestions(
+    service: AnnotationService,
+    out: IO[str],
+    limit: int,
+    min_probability: float,
+    progress: Progress | None,
+) -> int:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(SUGGESTION_COLUMNS)
+    images = service.image_names()
+    names = unique_names(images)
+    count = 0
+    for done, (ident, _, _) in enumerate(images, start=1):
+        for one in service.image_state(ident, limit=limit).suggestions:
+            if one.probability < min_probability:
+                break  # they come in order
+            reasons = "; ".join(reason.text for reason in one.reasons)
+            p, threshold = f"{one.probability:.4f}", f"{one.threshold:.4f}"
+            writer.writerow(
+                [names[ident], one.name, p, threshold, int(one.above), one.source, reasons]
+            )
+            count += 1
+        if progress:
+            progress(done, len(images))
+    return count
 
 
 def _labelled(
@@ -404,8 +478,12 @@ def _compared(
 
 
 @contextmanager
-def _written(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary path beside ``out`` that takes its name at the end, or is removed."""
+def written(out: Path, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary path beside ``out`` that takes its name at the end, or is removed.
+
+    Raises:
+        InvalidInput: if ``out`` is a folder, is there already, or cannot be written.
+    """
     if out.is_dir():
         raise InvalidInput(f"{out} is a folder, expected the name of a file to write")
     if out.exists() and not overwrite:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -308,8 +308,6 @@ class CategoryPrototypes(nn.Module):
         Returns:
             Scores in [-1, 1]; categories without a prototype are invalid and score 0.
         """
-        if reduction not in get_args(Similarity):
-            raise ValueError(f"reduction must be mean, max or logsumexp, got {reduction!r}")
         if reduction == "mean":
             scores = self._mean_similarity(features)
         else:
@@ -489,8 +487,6 @@ class CrossImageTransfer(nn.Module):
         similarity: Similarity = "mean",
     ) -> None:
         super().__init__()
-        if similarity not in get_args(Similarity):
-            raise ValueError(f"similarity must be mean, max or logsumexp, got {similarity!r}")
         self.prototypes = CategoryPrototypes(categories, channels, prototypes)
         self.similarity: Similarity = similarity
 

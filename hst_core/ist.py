@@ -13,7 +13,7 @@ the sum of one on ``g_i`` and one on ``g_j``, so both are computed once per cate
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -170,10 +170,6 @@ class IntraImageTransfer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if reduction not in get_args(PairReduction):
-            raise ValueError(f"reduction must be mean or sum, got {reduction!r}")
-        if head not in get_args(PairHead):
-            raise ValueError(f"head must be per_pair, shared or auto, got {head!r}")
         pairs = categories * (categories - 1) // 2
         self.categories = categories
         self.reduction: PairReduction = reduction

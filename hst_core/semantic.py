@@ -128,8 +128,6 @@ class SemanticAttention(nn.Module):
         self, categories: int, channels: int, weights: AttentionWeights = "sigmoid"
     ) -> None:
         super().__init__()
-        if weights not in ("sigmoid", "softmax"):
-            raise ValueError(f"weights must be sigmoid or softmax, got {weights!r}")
         self.weights: AttentionWeights = weights
         self.classify = nn.Linear(channels, categories)
         self.transform = nn.Linear(channels, channels)

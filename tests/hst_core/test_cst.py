@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from hst_core.cst import (
     CategoryPrototypes,
-    CrossImageTransfer,
     InstanceTransfer,
     Similarity,
     spherical_kmeans,
@@ -240,9 +239,7 @@ def test_half_precision_features_give_the_scores_of_single_precision() -> None:
         )
 
 
-def test_unknown_reductions_are_refused() -> None:
-    with pytest.raises(ValueError, match="mean, max or logsumexp, got 'min'"):
-        CrossImageTransfer(2, 3, similarity="min")  # type: ignore[arg-type]
+def test_no_prototypes_are_refused() -> None:
     with pytest.raises(ValueError, match="prototypes must be at least 1, got 0"):
         CategoryPrototypes(2, 3, prototypes=0)
 

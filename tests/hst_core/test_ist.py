@@ -255,10 +255,3 @@ def test_statistics_transfer_averages_conditional_probabilities() -> None:
     found = StatisticsTransfer(conditional).transfer(torch.zeros(1, 3, 1), labels_of([1, 1, 0]))
     assert found.scores[0].tolist() == pytest.approx([0.2, 0.5, 0.75])
     assert found.valid.all()
-
-
-def test_unknown_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="reduction must be mean or sum, got 'max'"):
-        IntraImageTransfer(3, 2, reduction="max")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="head must be per_pair, shared or auto, got 'big'"):
-        IntraImageTransfer(3, 2, head="big")  # type: ignore[arg-type]

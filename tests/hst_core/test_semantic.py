@@ -150,8 +150,3 @@ def test_half_precision_maps_stay_close_to_single() -> None:
     wide = module(features, words)[1]
     narrow = module.half()(features.half(), words.half())[1]
     torch.testing.assert_close(narrow.float(), wide, atol=5e-3, rtol=0)
-
-
-def test_unknown_attention_weights_are_refused() -> None:
-    with pytest.raises(ValueError, match="weights must be sigmoid or softmax, got 'relu'"):
-        SemanticAttention(2, 3, "relu")  # type: ignore[arg-type]

@@ -55,9 +55,9 @@ def test_threshold_learns_its_fixed_point() -> None:
     generator = torch.Generator().manual_seed(0)
     scores = torch.rand(200, 3, generator=generator)
     labels = torch.where(torch.rand(200, 3, generator=generator) < scores, 1, -1)
-    learned, started = LearnableThreshold(3, initial=0.9), LearnableThreshold(3)
-    optimiser = torch.optim.Adam([learned.optimiser_group(1e-2)])
-    for _ in range(200):
+    learned, started = LearnableThreshold(3, initial=0.7), LearnableThreshold(3)
+    optimiser = torch.optim.Adam([learned.optimiser_group(2e-2)])
+    for _ in range(100):
         optimiser.zero_grad()
         learned.loss(evidence_of(scores), labels).backward()
         optimiser.step()

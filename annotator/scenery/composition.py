@@ -367,7 +367,7 @@ class Composer:
         wide, high = SIZES[name]
         x = seat.x + self.rng.uniform(-0.6, 0.6) * seat.scale
         y = seat.y - 0.45 * seat.scale
-        self._add(name, draw, x, y, seat.scale * size, seat.depth + 1e-4, wide, high)
+        self._add(name, draw, x, y, seat.scale * min(size, 1.3), seat.depth + 1e-4, wide, high)
         seat.carries = True
 
     def _clutter(self) -> None:

@@ -18,7 +18,7 @@ import importlib
 import urllib.error
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Num
@@ -118,6 +118,7 @@ def _names_of(trunk: nn.Module, modules: Sequence[nn.Module]) -> list[str]:
     return [name for name, module in trunk.named_modules() if id(module) in wanted]
 
 
+@runtime_checkable
 class BackboneBuilder(Protocol):
     """Builds one backbone: ``weights`` is "default", a weights name, "random" or a file path."""
 

@@ -17,7 +17,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -203,7 +203,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+    def from_dict(cls, content: Mapping[str, Any]) -> Config:
         """Read nested tables, as a TOML or JSON file or a checkpoint holds them.
 
         Raises:
@@ -212,7 +212,7 @@ class Config:
         return read_section(cls, content, "")
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> Config:
         """Read a TOML file; what it leaves out keeps its default.
 
         Raises:
@@ -234,7 +234,7 @@ class Config:
         """Return the text of a TOML file that :meth:`load` reads back as the same settings."""
         return tomli_w.dumps(self.to_dict())
 
-    def replace(self, *overrides: str) -> Self:
+    def replace(self, *overrides: str) -> Config:
         """Return settings changed by texts such as ``"train.epochs=5"``.
 
         Raises:

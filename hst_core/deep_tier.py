@@ -264,13 +264,14 @@ class _Fitter:
             np.where(held, seen, 0).astype(np.int8) if held.any() else None,
             fresh,
         )
+        early_stop = bool(held.any())
         trainer = Trainer(
             model,
             data,
             self._settings(data, fold),
             device=self.device,
-            keep_best=held.any(),
-            patience=self.config.patience if held.any() else None,
+            keep_best=early_stop,
+            patience=self.config.patience if early_stop else None,
         )
         history = trainer.run(on_step=tell, should_stop=self.should_stop)
         trainer.fit_prototypes(self.should_stop)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch import Tensor
 CROP_SIDES = (512, 448, 384, 320, 256)
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """Gives the network's input for chosen images, by row."""
 
@@ -35,19 +36,27 @@ class Inputs(Protocol):
         ...
 
 
+@runtime_checkable
+class FeatureArray(Protocol):
+    """What gives features by row: an array, a memory map, or a view of a feature store."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def __getitem__(self, rows: NDArray[np.intp], /) -> NDArray[np.floating]:
+        """Return [n, channels] or [n, channels, rows, columns], any float dtype."""
+        ...
+
+
 class CachedFeatures:
     """Pooled vectors or feature maps, extracted once.
 
     Args:
-        array: [images, channels] or [images, channels, rows, columns], any float dtype; a memory
-            map stays on disk.
+        array: of all images; a memory map stays on disk.
     """
 
-    def __init__(
-        self,
-        array: Float[np.ndarray, "images channels"]
-        | Float[np.ndarray, "images channels rows columns"],
-    ) -> None:
+    def __init__(self, array: FeatureArray) -> None:
         self.array = array
 
     def __len__(self) -> int:
@@ -83,7 +92,7 @@ class Photographs:
     def load(self, rows: NDArray[np.intp], augment: torch.Generator | None) -> dict[str, Tensor]:
         """Return ``images``, uint8 [batch, 3, side, side]."""
         draws = [None] * len(rows) if augment is None else [_draw(augment) for _ in rows]
-        pictures = self._pool.map(self._read, rows, draws)
+        pictures = self._pool.map(self._read, rows.tolist(), draws)
         return {"images": torch.stack(list(pictures))}
 
     def _read(self, row: int, draw: Draw | None) -> UInt8[Tensor, "3 rows columns"]:

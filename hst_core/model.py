@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -358,7 +358,7 @@ class HST(nn.Module):
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], backbone: nn.Module | None = None) -> Self:
+    def from_state(cls, state: Mapping[str, Any], backbone: nn.Module | None = None) -> HST:
         """Build the network that :meth:`to_state` described."""
         config = read_section(ModelConfig, state["config"], "model")
         weights: Mapping[str, Tensor] = state["weights"]

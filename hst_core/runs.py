@@ -19,7 +19,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import tomli_w
@@ -128,7 +128,7 @@ class Run:
     config: Config = field(default_factory=Config)
 
     @classmethod
-    def create(cls, folder: Path, data: DataConfig, config: Config | None = None) -> Self:
+    def create(cls, folder: Path, data: DataConfig, config: Config | None = None) -> Run:
         """Write a new run folder.
 
         Raises:
@@ -146,7 +146,7 @@ class Run:
         return run
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path) -> Run:
         """Read a run folder.
 
         Raises:
@@ -302,7 +302,7 @@ class Run:
         elif self.data.inputs == "maps":
             maps, _ = self._map_store()
             rows = _found(maps, hashes, self.folder)
-            inputs = CachedFeatures(_MapView(maps, rows))  # type: ignore[arg-type]
+            inputs = CachedFeatures(_MapView(maps, rows))
         else:
             inputs = CachedFeatures(_standardised(vectors, train))
         return _Material(table, train, test, labels, inputs, base_logits)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 ShouldStop = Callable[[], bool]
 
 
-class Stopped(Exception): 
+class Stopped(Exception):
     """Raised by a computation that was asked to stop; nothing of it is kept."""
 
 

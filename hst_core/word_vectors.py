@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,7 @@ class WordVectors:
         return "; ".join([f"{known} of {len(self.report)} names have a semantic vector", *parts])
 
 
+@runtime_checkable
 class Vocabulary(Protocol):
     """Words with vectors, the most frequent first."""
 

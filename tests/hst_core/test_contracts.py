@@ -103,5 +103,5 @@ def test_the_promise_holds_at_least_as_often_as_its_confidence(kind: str) -> Non
 
 def test_out_of_range_target_names_the_value() -> None:
     nothing = np.zeros(1)
-    with pytest.raises(ValueError, match=r"target must be in \(0, 1\), got 98"):
-        fit_contract("accept", nothing, nothing > 0, nothing > 0, target=98)
+    with pytest.raises(ValueError, match=r"target must be in \(0, 1\), got 98.0"):
+        fit_contract("accept", nothing, nothing > 0, nothing > 0, target=98.0)

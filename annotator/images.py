@@ -80,7 +80,7 @@ def find_images(folder: Path) -> list[Path]:
     Raises:
         InvalidInput: if the folder is missing, is a file, or holds no picture.
     """
-    folder = folder.expanduser().absolute()
+    folder = folder.expanduser().resolve()  # one spelling of a place, however it is named
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise InvalidInput(f"the picture folder {folder} {what} (name a folder with pictures)")
@@ -125,7 +125,7 @@ def scan_images(
         workers: threads; None: one per core. Decoding and hashing run outside Python's lock.
         progress: called with (done, total) after each picture.
     """
-    folder = folder.expanduser().absolute()
+    folder = folder.expanduser().resolve()
     count = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(count) as pool:
         pending: deque[Future[ScannedImage | UnreadableImage]] = deque()

@@ -150,6 +150,17 @@ def test_hidden_files_and_the_tools_own_folders_are_left_out(tmp_path: Path) -> 
     assert [p.name for p in find_images(tmp_path)] == ["a.jpg"]
 
 
+def test_a_folder_is_the_same_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = picture(tmp_path / "p" / "a.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "p", target_is_directory=True)
+    monkeypatch.chdir(tmp_path / "p")
+    for folder in (Path("."), Path("../p"), tmp_path / "link"):
+        (image,) = scan(folder)
+        assert (image.path, image.file_name) == (file, "a.jpg")
+
+
 def test_a_link_in_a_circle_is_followed_once(tmp_path: Path) -> None:
     picture(tmp_path / "sub" / "a.jpg")
     (tmp_path / "sub" / "up").symlink_to(tmp_path, target_is_directory=True)

@@ -210,7 +210,7 @@ def completion_metrics(
     unknown_truth: NDArray[np.int8] = np.where(counted, truth, 0).astype(np.int8)
     scores, positive = probabilities[counted], truth[counted] == 1
     reached = (probabilities >= threshold)[counted]
-    hits = float((reached & positive).sum())
+    hits = (reached & positive).sum(dtype=np.float64)
     return CompletionMetrics(
         cells=int(counted.sum()),
         mean_ap=mean_average_precision(probabilities, unknown_truth),
@@ -222,9 +222,11 @@ def completion_metrics(
     )
 
 
-def _ratio(part: np.ndarray | float, whole: np.ndarray | float) -> NDArray[np.float64]:
+def _ratio(
+    part: NDArray[np.float64] | np.float64, whole: NDArray[np.integer] | np.integer
+) -> NDArray[np.float64]:
     """Divide, with 0 / 0 = 0."""
-    return np.asarray(part, dtype=np.float64) / np.maximum(whole, 1)
+    return np.asarray(part / np.maximum(whole, 1))
 
 
 def _harmonic(a: float, b: float) -> float:

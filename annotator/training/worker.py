@@ -111,15 +111,15 @@ class Fit:
         cells = (self.labels != 0) & modelled
         present = self.labels[cells] == 1
         p = np.clip(self.scores.probability[cells].astype(np.float64), 1e-7, 1 - 1e-7)
-        loss = -np.where(present, np.log(p), np.log1p(-p)).mean() if present.size else None
+        loss = -np.where(present, np.log(p), np.log1p(-p)).mean()
         precision = mean_average_precision(self.scores.probability, np.where(cells, self.labels, 0))
         return {
             "known_cells": self.known,
             "images": int((self.image_ids >= 0).sum()),
             "category_ids": self.snapshot.category_ids.tolist(),
             "categories_waiting": len(self.tier.waiting),
-            "log_loss": None if loss is None else float(loss),
-            "map": precision,
+            "log_loss": float(loss),
+            **({} if precision is None else {"map": precision}),
         }
 
 

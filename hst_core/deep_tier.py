@@ -17,20 +17,24 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int8, UInt8
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from hst_core.config import Config, LossConfig, ModelConfig, TrainConfig
 from hst_core.fast_tier import ExtraSource
 from hst_core.inputs import Inputs
 from hst_core.model import HST
 from hst_core.predict import attention_maps, pair_probabilities, score
+from hst_core.stacking import SourceKind
 from hst_core.stopping import ShouldStop
 from hst_core.trainer import Step, Trainer, TrainingSet
 
-#: Names of the sources that the network adds.
+#: Names of the sources: what the network adds to the base's logit, and what its transfers say.
 LOGIT, PROTOTYPES, PAIRS = "network", "network prototypes", "pairs"
 #: Probabilities are kept this far from 0 and 1 before log odds are taken: one step of a uint8.
 _EDGE = 1 / 255
+#: Pair probabilities of a whole project are kept up to this size.
+MOST_PAIR_BYTES = 2**29
+_ROWS_AT_ONCE = 1_024
 
 
 def _small_network() -> Config:
@@ -164,7 +168,7 @@ class DeepTier:
             for network in self.networks
         ]
         return {
-            LOGIT: np.mean([scores.logits for scores in found], axis=0),
+            LOGIT: np.mean([scores.logits for scores in found], axis=0) - base_logits,
             PROTOTYPES: np.mean([scores.cst for scores in found], axis=0),
         }
 
@@ -227,6 +231,140 @@ def pair_evidence(
     odds = np.log(clipped / (1 - clipped)) - offset
     evidence: NDArray[np.float32] = np.where(valid, odds, 0.0).astype(np.float32)
     return evidence
+
+
+class DeepEvidence:
+    """What a trained deep tier says of a project, kept up to date until the next training.
+
+    Labels that came later have been seen by no network, so the mean of all of them is honest
+    evidence for those cells too; cells that were known then keep what their own fold's network
+    said. Pictures that came later are scored once. Categories that came later have no evidence.
+
+    Args:
+        tier: the networks.
+        labels: that they were trained on.
+        sources: that :meth:`DeepTier.fit` returned with the tier.
+        pairs: mean pair probabilities of all images; None leaves the pair evidence out.
+    """
+
+    def __init__(
+        self,
+        tier: DeepTier,
+        labels: Int8[np.ndarray, "images categories"],
+        sources: Sequence[ExtraSource],
+        pairs: UInt8[np.ndarray, "images pairs"] | None,
+    ) -> None:
+        self.tier = tier
+        self._known = labels != 0
+        self._values = {source.name: source.values for source in sources}
+        self.pairs = pairs
+
+    @classmethod
+    def after_fit(
+        cls,
+        fitted: tuple[DeepTier, list[ExtraSource]],
+        inputs: Inputs,
+        labels: Int8[np.ndarray, "images categories"],
+        should_stop: ShouldStop | None = None,
+    ) -> DeepEvidence:
+        """Gather what is kept; pairs only where they take less than half a gigabyte."""
+        tier, sources = fitted
+        count, categories = labels.shape
+        pairs = None
+        if 0 < count * categories * (categories - 1) // 2 <= MOST_PAIR_BYTES:
+            pairs = tier.pairs(inputs, np.arange(count), should_stop)
+        return cls(tier, labels, sources, pairs)
+
+    def sources(
+        self,
+        inputs: Inputs,
+        labels: Int8[np.ndarray, "images categories"],
+        should_stop: ShouldStop | None = None,
+    ) -> list[ExtraSource]:
+        """Return the sources for the labels known now.
+
+        Args:
+            inputs: of all images, those of the training first and in the same order.
+            labels: as known now; categories may have been appended.
+            should_stop: asked between batches of new images.
+        """
+        self._score_new_images(inputs, should_stop)
+        kinds: dict[str, SourceKind] = {LOGIT: "classifier", PROTOTYPES: "cst"}
+        found = [
+            ExtraSource(name, kind, _pad(self._values[name], labels.shape))
+            for name, kind in kinds.items()
+        ]
+        if self.pairs is not None:
+            live = self._pair_values(labels)
+            found.append(ExtraSource(PAIRS, "ist", _pad(live, labels.shape), live=True))
+        return found
+
+    def all_pairs(self, categories: int) -> UInt8[np.ndarray, "images pairs"] | None:
+        """Return the pairs of ``categories`` categories; those with a later one are 0."""
+        old = self.tier.networks[0].categories
+        if self.pairs is None or old == categories:
+            return self.pairs
+        first, second = np.triu_indices(categories, 1)
+        wide = np.zeros((len(self.pairs), len(first)), dtype=np.uint8)
+        wide[:, (first < old) & (second < old)] = self.pairs
+        return wide
+
+    def _score_new_images(self, inputs: Inputs, should_stop: ShouldStop | None) -> None:
+        have = len(self._known)
+        fresh = np.arange(have, len(inputs))
+        if not len(fresh):
+            return
+        added = _Rows(inputs, fresh)
+        shape = (len(fresh), self._known.shape[1])
+        # With a silent base the networks' logits are what they add to it.
+        found = self.tier.values_for(added, np.zeros(shape, dtype=np.float32), should_stop)
+        found[PAIRS] = np.zeros(shape, dtype=np.float32)
+        if self.pairs is not None:
+            new_pairs = self.tier.pairs(added, np.arange(len(fresh)), should_stop)
+            self.pairs = np.concatenate([self.pairs, new_pairs])
+        for name, values in found.items():
+            self._values[name] = np.concatenate([self._values[name], values.astype(np.float32)])
+        self._known = np.concatenate([self._known, np.zeros(shape, dtype=bool)])
+
+    def _pair_values(
+        self, labels: Int8[np.ndarray, "images categories"]
+    ) -> Float32[np.ndarray, "images old_categories"]:
+        """Return the pair evidence under the labels known now."""
+        count, categories = self._known.shape
+        present = (labels[:, :categories] == 1).astype(np.float32)
+        total = np.zeros((count, categories), dtype=np.float32)
+        if self.pairs is not None:
+            first, second = np.triu_indices(categories, 1)
+            for start in range(0, count, _ROWS_AT_ONCE):
+                part = slice(start, start + _ROWS_AT_ONCE)
+                table = np.zeros((len(self.pairs[part]), categories, categories), np.float32)
+                table[:, first, second] = self.pairs[part] / np.float32(255)
+                table += table.transpose(0, 2, 1)
+                total[part] = np.einsum("nij,nj->ni", table, present[part])
+        others = present.sum(axis=1, keepdims=True) - present
+        live = pair_evidence(total / np.maximum(others, 1), others > 0, self.tier.pair_offset)
+        return np.where(self._known, self._values[PAIRS], live).astype(np.float32)
+
+
+class _Rows:
+    """Some rows of other inputs."""
+
+    def __init__(self, inputs: Inputs, rows: NDArray[np.intp]) -> None:
+        self._inputs, self._rows = inputs, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def load(self, rows: NDArray[np.intp], augment: torch.Generator | None) -> dict[str, Tensor]:
+        return self._inputs.load(self._rows[rows], augment)
+
+
+def _pad(
+    values: Float32[np.ndarray, "images categories"], shape: tuple[int, ...]
+) -> Float32[np.ndarray, "images more_categories"]:
+    """Append columns of 0, no evidence, for later categories."""
+    missing = shape[1] - values.shape[1]
+    return np.pad(values, ((0, 0), (0, missing)))
 
 
 class _Fitter:
@@ -310,7 +448,8 @@ class _Fitter:
                 should_stop=self.should_stop,
             )
             mine = self.folds == fold
-            for name, values in ((LOGIT, found.logits), (PROTOTYPES, found.cst)):
+            added = found.logits - self.base_logits
+            for name, values in ((LOGIT, added), (PROTOTYPES, found.cst)):
                 sums[name] += values / len(networks)
                 own[name][mine] = values[mine]
             pair_sum += found.ist / len(networks)

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hst_core.deep_tier import LOGIT, PAIRS, DeepTier, DeepTierConfig, pair_evidence
+from hst_core.deep_tier import (
+    LOGIT,
+    PAIRS,
+    DeepEvidence,
+    DeepTier,
+    DeepTierConfig,
+    pair_evidence,
+)
 from hst_core.fast_tier import ExtraSource
 from hst_core.inputs import CachedFeatures
 from hst_core.metrics import mean_average_precision
@@ -79,7 +86,7 @@ def test_networks_that_find_nothing_say_what_the_base_says(project: Project) -> 
     base = np.random.default_rng(1).normal(size=project.labels.shape).astype(np.float32)
     tier, sources = DeepTier.fit(project.inputs, project.labels, project.folds, base, config=config)
     assert tier.best_epochs == (0, 0)
-    np.testing.assert_allclose(sources[0].values, base, atol=1e-6)
+    assert not sources[0].values.any()
 
 
 def test_pair_evidence_is_live_and_missing_without_another_positive(
@@ -130,3 +137,31 @@ def test_one_fold_is_not_enough(project: Project) -> None:
             project.inputs, project.labels, np.full_like(project.labels, -1),
             np.zeros(project.labels.shape, dtype=np.float32),
         )  # fmt: skip
+
+
+def test_kept_evidence_is_what_the_fit_returned(project: Project, fitted: Fit) -> None:
+    kept = DeepEvidence.after_fit(fitted, project.inputs, project.labels)
+    again = {source.name: source for source in kept.sources(project.inputs, project.labels)}
+    known = project.labels != 0
+    for source in fitted[1]:
+        np.testing.assert_array_equal(again[source.name].values[known], source.values[known])
+        np.testing.assert_allclose(again[source.name].values, source.values, atol=0.05)
+
+
+def test_later_labels_images_and_categories_meet_kept_evidence(
+    project: Project, fitted: Fit
+) -> None:
+    kept = DeepEvidence.after_fit(fitted, project.inputs, project.labels)
+    more = CachedFeatures(np.concatenate([project.features, project.features[:5]]))
+    labels = np.zeros((65, 4), dtype=np.int8)
+    labels[:60, :3] = np.where(project.labels != 0, project.labels, project.truth)
+    sources = {source.name: source.values for source in kept.sources(more, labels)}
+    for values in sources.values():
+        assert values.shape == (65, 4)
+        assert not values[:, 3].any()
+    first = fitted[0].values_for(project.inputs, np.zeros((60, 3), dtype=np.float32))
+    np.testing.assert_allclose(sources[LOGIT][60:, :3], first[LOGIT][:5], atol=1e-5)
+    wide = kept.all_pairs(4)
+    assert wide is not None
+    assert wide.shape == (65, 6)
+    assert not wide[:, [2, 4, 5]].any()  # 03, 13, 23

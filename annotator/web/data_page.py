@@ -77,9 +77,11 @@ def make_data_page(service: AnnotationService, downloads: Downloads, tab: gr.Tab
             f'<a href="{address}" download="{download.name}">Download {download.name}</a>',
         )
 
-    tab.select(read_counts, outputs=counts, show_progress="hidden", concurrency_limit=None)
-    add.click(add_names, inputs=names, outputs=[added, names, counts], concurrency_limit=None)
-    make.click(export, inputs=kind, outputs=[told, link], concurrency_limit=1)
+    # Without Gradio's queue: one request and its answer. In the queue an event that comes while
+    # another one ends can wait for ever.
+    tab.select(read_counts, outputs=counts, show_progress="hidden", queue=False)
+    add.click(add_names, inputs=names, outputs=[added, names, counts], queue=False)
+    make.click(export, inputs=kind, outputs=[told, link], queue=False)
 
 
 def _add(service: AnnotationService, text: str, request: gr.Request) -> str:

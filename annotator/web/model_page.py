@@ -22,13 +22,16 @@ _SOURCES = {
 }
 
 
-def make_model_page(workspace: Workspace, service: AnnotationService, tab: gr.Tab) -> None:
+def make_model_page(
+    workspace: Workspace, service: AnnotationService, tab: gr.Tab, others: Sequence[gr.Tab]
+) -> None:
     """Build the page inside the current Gradio context.
 
     Args:
         workspace: for the feature set.
         service: says what there is, and passes commands to the trainer.
         tab: refreshed when it is opened, and every few seconds while it is.
+        others: tabs that end the refreshing when they are opened.
     """
     with gr.Row(equal_height=True):
         doing = gr.Textbox(label="Doing", interactive=False, scale=4, lines=1, max_lines=3)
@@ -59,16 +62,23 @@ def make_model_page(workspace: Workspace, service: AnnotationService, tab: gr.Ta
         return _doing(jobs), _facts(version, workspace), _sources(version)
 
     shown = [doing, facts, sources]
-    timer = gr.Timer(_REFRESH_SECONDS)
-    # One request of many people at a time would queue behind the slowest otherwise.
-    timer.tick(refresh, outputs=shown, show_progress="hidden", concurrency_limit=None)
-    tab.select(refresh, outputs=shown, show_progress="hidden", concurrency_limit=None)
+    timer = gr.Timer(_REFRESH_SECONDS, active=False)
+    # Without Gradio's queue: one request and its answer, however many people look on.
+    timer.tick(refresh, outputs=shown, show_progress="hidden", queue=False)
+    tab.select(refresh, outputs=shown, show_progress="hidden", queue=False)
+    tab.select(lambda: gr.Timer(active=True), outputs=timer, show_progress="hidden", queue=False)
+    for other in others:
+        other.select(
+            lambda: gr.Timer(active=False), outputs=timer, show_progress="hidden", queue=False
+        )
     for button, command, said in (
         (train, "train", "Asked to train now"),
         (pause, "pause", "Asked to pause"),
         (resume, "resume", "Asked to go on"),
     ):
-        button.click(_command(service, command, said), outputs=doing, show_progress="hidden")
+        button.click(
+            _command(service, command, said), outputs=doing, show_progress="hidden", queue=False
+        )
 
 
 def _command(service: AnnotationService, command: str, said: str) -> Callable[[], str]:

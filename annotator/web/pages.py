@@ -38,12 +38,14 @@ def make_pages(
     with pages:
         _mount(static, "header", elem_id="annotator-header")
         with gr.Tabs(elem_id="annotator-tabs"):
-            with gr.Tab("Focus", id="focus"):
+            with gr.Tab("Focus", id="focus") as focus:
                 _mount(static, "focus", elem_id="annotator-focus")
-            with gr.Tab("Model", id="model") as model, gr.Column(elem_classes="page"):
-                make_model_page(workspace, service, model)
+            with gr.Tab("Model", id="model") as model:
+                model_page = gr.Column(elem_classes="page")
             with gr.Tab("Data", id="data") as data, gr.Column(elem_classes="page"):
                 make_data_page(service, downloads, data)
+            with model_page:
+                make_model_page(workspace, service, model, others=(focus, data))
     return pages
 
 

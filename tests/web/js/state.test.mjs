@@ -266,6 +266,21 @@ test("numbers of another model version do not reach an open list", () => {
   assert.equal(rowsHere(state)[1].probability, 0.5);
 });
 
+test("an empty page looks again when pictures or categories are added", () => {
+  const counts = { images: 0, categories: 0 };
+  const [empty] = run(
+    initialState(),
+    { type: "status", status: { model: null, counts } },
+    { type: "started", categories: [], pending: [] },
+    { type: "page", images: [], position: 1, total: 0, asked: 1 },
+  );
+  for (const change of [{ images: 3 }, { categories: 2 }]) {
+    const status = { model: null, counts: { ...counts, ...change } };
+    const [, effects] = run(empty, { type: "status", status });
+    assert.equal(ofType(effects, "fetch").length, 1);
+  }
+});
+
 test("the next picture uses the new version", () => {
   const fresh = image(2, { model_version: 2, suggestions: [suggestion(6, 0.6)] });
   const [state] = run(

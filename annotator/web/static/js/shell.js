@@ -11,7 +11,7 @@ const THEME_ITEM = "annotator.theme";
  */
 export function mountHeader(root, session) {
   root.classList.add("annotator");
-  const name = h("span.brand", { text: "Annotator" });
+  const name = h("h1.brand", { text: "Annotator" });
   const model = h("span.chip-text", { "data-tone": "" });
   const saved = h("span.chip-text", { role: "status", "data-tone": "good", text: "All saved" });
   const user = h("button.chip-text", {

@@ -67,7 +67,9 @@ export function modelText(status) {
     const share = job.progress > 0 ? ` ${Math.round(job.progress * 100)} %` : "";
     return { text: `${name} · ${doing}${share}`, title, tone: "busy" };
   }
-  if (job.activity === "waiting") return { text: job.message, title, tone: "" };
+  if (job.activity === "waiting") {
+    return { text: job.message.replace(/ \(.*\)$/, ""), title, tone: "" };
+  }
   if (job.activity === "paused") return { text: `${name} · paused`, title, tone: "" };
   return { text: name, title, tone: "busy" };
 }

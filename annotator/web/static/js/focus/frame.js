@@ -5,6 +5,7 @@ import { grouped, plural } from "../words.js";
 import { currentImage, knownHere } from "./state.js";
 
 const PAN_STEP = 0.15; // of the picture per arrow key
+const RETRY_MS = 1000;
 const QUEUES = [
   ["uncertain", "least certain first"],
   ["unlabelled", "least labelled first"],
@@ -20,6 +21,12 @@ const QUEUES = [
 export function makeFrame({ send, pictures, originalUrl }) {
   const stage = h("div.stage");
   const message = h("div.message", { hidden: true });
+  const late = h(
+    "div.message",
+    { hidden: true },
+    h("h2", { text: "The picture comes when the server is back" }),
+    h("p", { text: "You can go on; what you mark is kept here." }),
+  );
   const name = h("span.file");
   const cells = h("span");
   const place = h("span");
@@ -37,6 +44,7 @@ export function makeFrame({ send, pictures, originalUrl }) {
     { "aria-label": "Picture" },
     stage,
     message,
+    late,
     h("figcaption", {}, name, cells, place, queue, zoomed),
   );
   let shown = null; // image id on stage
@@ -60,15 +68,17 @@ export function makeFrame({ send, pictures, originalUrl }) {
     if (shown === image.id || waiting === image.id) return;
     const held = pictures.get(image.id);
     waiting = image.id;
+    late.hidden = true;
     const put = () => {
       if (waiting !== image.id) return; // the person has gone on
-      waiting = null;
       if (held.state === "failed") {
         shown = null;
         stage.replaceChildren();
-        send({ type: "unshowable", image: image.id });
+        void afterFailure(image);
         return;
       }
+      waiting = null;
+      late.hidden = true;
       shown = image.id;
       attr(held.element, "alt", `Picture ${image.file_name}`);
       stage.replaceChildren(held.element);
@@ -79,6 +89,22 @@ export function makeFrame({ send, pictures, originalUrl }) {
       stage.replaceChildren();
       void held.done.then(put);
     } else put();
+  }
+
+  /** Tell why, or try again while the server is away. */
+  async function afterFailure(image) {
+    const text = await pictures.explain(image.id);
+    if (waiting !== image.id) return;
+    if (text !== null) {
+      waiting = null;
+      send({ type: "unshowable", image: image.id, text });
+      return;
+    }
+    late.hidden = false;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    if (waiting !== image.id) return;
+    waiting = null;
+    show(image);
   }
 
   async function zoomTo(image, on) {
@@ -102,6 +128,7 @@ export function makeFrame({ send, pictures, originalUrl }) {
     const image = currentImage(state);
     const failed = image && state.failed.has(image.id);
     message.hidden = !empty && !failed;
+    if (empty || failed) late.hidden = true;
     if (empty) {
       shown = waiting = null;
       stage.replaceChildren();
@@ -109,7 +136,7 @@ export function makeFrame({ send, pictures, originalUrl }) {
     } else if (failed) {
       message.replaceChildren(
         h("h2", { text: "This picture cannot be shown" }),
-        h("p", { text: `The file ${image.file_name} is missing or unreadable. Space goes on.` }),
+        h("p", { text: `${state.failed.get(image.id)} Space goes on.` }),
       );
     }
     attr(queue, "disabled", !state.ready);

@@ -25,9 +25,9 @@ const LEGEND = [
   [["1"], "present"],
   [["Shift 1"], "absent"],
   [["/"], "any label"],
+  [["E"], "why"],
   [["Enter"], "rest absent, next"],
   [["Backspace"], "undo"],
-  [["E"], "why"],
   [["?"], "keys"],
 ];
 
@@ -181,7 +181,7 @@ function makeView(send, getState, pictures, session) {
     const list = rowsHere(state);
     rows.render(image?.id, list, {
       selected: state.selected,
-      why: state.why,
+      why: state.why && Boolean(image?.model_version),
       evidenceOf: (category) => state.evidence.get(evidenceKey(image.id, category)),
     });
     const further = image ? moreHere(state).length : 0;

@@ -4,9 +4,10 @@ const KEEP = 14;
 
 export class Pictures {
   /** @param {(image: number) => string} urlOf */
-  constructor(urlOf, makeImage = () => new Image()) {
+  constructor(urlOf, { makeImage = () => new Image(), fetch = globalThis.fetch } = {}) {
     this.urlOf = urlOf;
     this.makeImage = makeImage;
+    this.fetch = fetch.bind(globalThis);
     this.held = new Map(); // image id -> {element, state: "loading" | "ready" | "failed", done}
   }
 
@@ -32,9 +33,19 @@ export class Pictures {
     this.#trim(new Set(ids));
   }
 
-  /** Forget one that failed, to try it again. */
-  forget(id) {
+  /**
+   * Why a picture failed: a text from the server, or null where the server was not reached and
+   * it is worth another try. Either way it is loaded anew the next time.
+   */
+  async explain(id) {
     this.held.delete(id);
+    try {
+      const response = await this.fetch(this.urlOf(id), { cache: "no-store" });
+      if (response.ok) return "The browser cannot decode it.";
+      return response.status >= 500 ? null : (await response.json()).error;
+    } catch {
+      return null;
+    }
   }
 
   #load(id) {

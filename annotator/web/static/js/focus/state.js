@@ -45,7 +45,7 @@ export function initialState() {
     help: false,
     typing: null, // {text, index} while any category can be typed
     shownAt: null, // when the open picture became visible; null while it loads
-    failed: new Set(), // pictures whose file cannot be shown
+    failed: new Map(), // picture -> why it cannot be shown
     evidence: new Map(), // "image:category" -> {model, revision, cells}
     uses: new Map(), // category id -> times decided by typing; raises it in the list
     status: null,
@@ -172,8 +172,8 @@ const HANDLERS = {
     currentImage(state)?.id === image && state.shownAt === null
       ? [{ ...state, shownAt: at }, []]
       : [state, []],
-  unshowable: (state, { image }) => [
-    { ...state, failed: new Set(state.failed).add(image) },
+  unshowable: (state, { image, text }) => [
+    { ...state, failed: new Map(state.failed).set(image, text) },
     [],
   ],
 
@@ -546,15 +546,16 @@ function takeStatus(state, { status }) {
     effects.push({ type: "refresh", images: state.ahead });
     next = say(next, `Model ${status.model.number} is ready; used from the next picture on.`, "info");
   }
-  if (state.ready && state.status && status.counts.categories !== state.status.counts.categories) {
+  const was = state.status?.counts;
+  if (state.ready && was && status.counts.categories !== was.categories) {
     effects.push({ type: "categories" });
   }
-  if (state.ready && state.status && status.counts.images > state.status.counts.images) {
-    if (!currentImage(next) && !next.fetching) {
-      const [asking, more] = fetch({ ...next, ended: false }, null);
-      next = asking;
-      effects.push(...more);
-    }
+  const more =
+    was &&
+    (status.counts.images > was.images || status.counts.categories !== was.categories);
+  if (state.ready && more && !currentImage(next) && !next.fetching) {
+    const [asking, fetching] = fetch({ ...next, ended: false }, null);
+    return [asking, [...effects, ...fetching]];
   }
   return [next, effects];
 }
@@ -570,6 +571,7 @@ function withEvidence(state) {
   const image = currentImage(state);
   if (!image || !state.why || state.selected === null) return [state, []];
   const model = state.lists.get(image.id)?.model ?? null;
+  if (model === null) return [state, []]; // nothing has been learned that could be told
   const key = evidenceKey(image.id, state.selected);
   const have = state.evidence.get(key);
   if (have && have.revision === image.revision && have.model === model) return [state, []];

@@ -238,6 +238,6 @@ def _reason(error: Exception) -> str:
         return "the file is missing"
     if isinstance(error, PermissionError):
         return "it may not be read"
-    if "truncated" in str(error):
+    if "truncated" in str(error).lower():
         return "the file is truncated"
     return f"it cannot be decoded ({error})"

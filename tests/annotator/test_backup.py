@@ -1,0 +1,105 @@
+"""Backups hold everything that cannot be computed again, and are whole or refused."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from annotator.backup import back_up, restore
+from annotator.errors import InvalidInput, WorkspaceError
+from annotator.images import ScannedImage
+from annotator.service import AnnotationService
+from annotator.settings import Settings, Workspace
+from annotator.types import CellChange
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace.create(tmp_path / "w", Settings(name="birds", seed=7))
+    with AnnotationService.create(workspace) as service:
+        scanned = ScannedImage("0" * 64, Path("/p/a.jpg"), "a.jpg", 4, 3, 9, "jpeg")
+        service.add_images([scanned])
+        (wren,) = service.add_categories(["wren"])
+        mira = service.ensure_user("mira")
+        service.decide(mira.id, [CellChange(1, wren.id, 1)], key="k")
+    (workspace.models / "3.pt").write_bytes(b"weights")
+    (workspace.scores / "3").mkdir()
+    return workspace
+
+
+def test_labels_settings_and_models_come_back(workspace: Workspace, tmp_path: Path) -> None:
+    report = back_up(workspace, tmp_path / "b.zip")
+    assert (report.images, report.known) == (1, 1)
+    again = restore(tmp_path / "b.zip", tmp_path / "again")
+    assert again.settings == workspace.settings
+    assert Workspace.open(again.path) == again
+    assert (again.models / "3.pt").read_bytes() == b"weights"
+    with AnnotationService(again) as service:
+        assert service.status().known == 1
+        assert service.undo(service.ensure_user("mira").id, key="u").cells == 1
+
+
+def test_what_can_be_computed_again_is_left_out(workspace: Workspace, tmp_path: Path) -> None:
+    back_up(workspace, tmp_path / "b.zip")
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        assert archive.namelist() == ["workspace.toml", "labels.db", "models/3.pt"]
+
+
+def test_a_backup_can_be_made_while_people_work(workspace: Workspace, tmp_path: Path) -> None:
+    with AnnotationService(workspace) as service:
+        service.add_categories(["robin"])
+        back_up(workspace, tmp_path / "b.zip")
+        service.add_categories(["owl"])
+    with AnnotationService(restore(tmp_path / "b.zip", tmp_path / "again")) as service:
+        assert [category.name for category in service.categories()] == ["wren", "robin"]
+
+
+def test_nothing_but_the_archive_is_left_beside_it(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    back_up(workspace, tmp_path / "out" / "b.zip")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.zip"]
+
+
+def test_a_file_that_is_there_is_not_replaced(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_text("mine")
+    with pytest.raises(InvalidInput, match="is there already"):
+        back_up(workspace, tmp_path / "b.zip")
+
+
+def test_a_database_elsewhere_is_left_to_its_own_tools(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w", Settings(database="postgresql://x/y"))
+    with pytest.raises(WorkspaceError, match="pg_dump"):
+        back_up(workspace, tmp_path / "b.zip")
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(workspace: Workspace, tmp_path: Path) -> None:
+    back_up(workspace, tmp_path / "b.zip")
+    with pytest.raises(WorkspaceError, match="is not empty"):
+        restore(tmp_path / "b.zip", workspace.path)
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "flipped", "empty"])
+def test_a_damaged_archive_is_refused_and_makes_nothing(
+    workspace: Workspace, tmp_path: Path, damage: str
+) -> None:
+    back_up(workspace, tmp_path / "b.zip")
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    content[len(content) // 2] ^= 255
+    changed = {"text": b"hello", "cut": content[:900], "flipped": content, "empty": b""}
+    (tmp_path / "b.zip").write_bytes(bytes(changed[damage]))
+    with pytest.raises(InvalidInput, match="not a whole backup"):
+        restore(tmp_path / "b.zip", tmp_path / "again")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.zip", "w"]
+
+
+def test_an_archive_cannot_write_outside_the_folder(workspace: Workspace, tmp_path: Path) -> None:
+    back_up(workspace, tmp_path / "b.zip")
+    with zipfile.ZipFile(tmp_path / "b.zip", "a") as archive:
+        archive.writestr("../evil.txt", "x")
+        archive.writestr("models/../../evil.txt", "x")
+        archive.writestr("evil.txt", "x")
+    again = restore(tmp_path / "b.zip", tmp_path / "again")
+    assert not list(tmp_path.rglob("evil.txt"))
+    assert (again.path / "labels.db").exists()

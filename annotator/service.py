@@ -10,7 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, Self, TypeVar
 
@@ -25,18 +27,11 @@ from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.names import clean_name, name_key
-from annotator.open_scores import (
-    OpenScores,
-    label_vector,
-    live_probabilities,
-    no_evidence,
-    prior_of,
-    suggest,
-)
+from annotator.open_scores import OpenScores
 from annotator.queue_orders import QueueOrder, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
-from annotator.suggestions import CellEvidence, explain
+from annotator.suggestions import CellEvidence
 from annotator.types import (
     AddReport,
     Category,
@@ -59,6 +54,7 @@ from annotator.types import (
     UndoResult,
     User,
 )
+from annotator.views import View
 
 __all__ = [
     "AddReport",
@@ -90,7 +86,6 @@ WORKER_SILENCE = timedelta(seconds=15)
 """Without a sign of life for this long, the worker counts as gone."""
 
 _FULL_STATES = 8  # pictures up to which an answer carries whole states
-_LIVE_SCORES = 8  # pictures up to which scores are computed under the labels known now
 _REVISIONS = 5_000  # pictures up to which an answer carries revisions
 _LEFT_SHOWN = 100
 _ADD_AT_ONCE = 500
@@ -327,89 +322,50 @@ class AnnotationService:
             NotFound: if the user, a picture, a category or the model version does not exist.
             Conflict: if the key was used for another request.
         """
-        wanted = _check_cells(cells)
-        digest = _digest("decide", user_id, source, model_version_id, wanted)
-        _check_key(key)
-        _check_source(source)
+        request = _Request.of(user_id, cells, key, source, model_version_id)
+        few = len(request.image_ids) <= _FULL_STATES
         with self.database.writing() as connection:
-            done = _done_before(connection, key, digest)
-            at_hand = _categories_by_id(connection)
-            image_ids = sorted({image_id for image_id, _, _ in wanted})
+            done = _done_before(connection, key, request.digest)
+            view = self._view(connection, request.image_ids, model_version_id, cells=few)
+            event_id = self._decide(connection, view, request) if done is None else done.id
+            states = view.states(request.image_ids, SUGGESTIONS_SHOWN) if few else ()
             if done is None:
-                self._check_decision(connection, user_id, model_version_id, wanted, at_hand)
-                scores = self._newest(connection, model_version_id)
-                changes = self._changes(connection, wanted, list(at_hand.values()), scores)
-                event_id = store.add_event(
-                    connection,
-                    kind="decide",
-                    user_id=user_id,
-                    source=source,
-                    model_version_id=model_version_id,
-                    at=self._clock(),
-                    idempotency_key=key,
-                    request_digest=digest,
-                    cell_count=len(changes),
-                    summary=_summary(changes),
-                )
-                changes["after_event"] = np.where(changes["after"] != 0, event_id, 0)
-                if len(changes):
-                    store.write_cells(connection, changes)
-                    store.add_event_cells(connection, event_id, changes)
-                    store.answer_suggestions(connection, changes, event_id)
-            else:
-                event_id = done.id
-            return DecideResult(
-                event_id=event_id,
-                repeated=done is not None,
-                revisions=store.revisions(connection, image_ids),
-                images=self._few_states(
-                    connection, image_ids, model_version_id, offer=done is None
-                ),
-            )
+                _offer(connection, states)
+        return DecideResult(
+            event_id=event_id,
+            repeated=done is not None,
+            revisions={image.id: image.revision for image in view.images.values()},
+            images=states,
+        )
 
-    def _check_decision(
-        self,
-        connection: Connection,
-        user_id: int,
-        model_version_id: int | None,
-        wanted: Sequence[tuple[int, int, int]],
-        categories: Mapping[int, Category],
-    ) -> None:
-        _there(store.user(connection, user_id), "user", user_id)
-        if model_version_id is not None:
-            version = store.model_version(connection, model_version_id)
-            _there(version, "model version", model_version_id)
-        there = store.revisions(connection, {image_id for image_id, _, _ in wanted})
-        for image_id, category_id, _ in wanted:
-            if image_id not in there:
-                _there(None, "image", image_id)
-            if category_id not in categories:
-                _there(None, "category", category_id)
-
-    def _changes(
-        self,
-        connection: Connection,
-        wanted: Sequence[tuple[int, int, int]],
-        categories: Sequence[Category],
-        scores: ScoreFolder | None,
-    ) -> Cells:
-        """Cells that change or are confirmed, with the score the model gives them just before."""
-        image, category, state = (list(column) for column in zip(*wanted, strict=True))
-        changes = packed.changes(image, category, state, event_id=0)
-        image_ids = sorted(set(image))
-        live = scores is not None and len(image_ids) <= _LIVE_SCORES
-        columns = [] if live else sorted(set(category))
-        rows = store.decision_rows(connection, image_ids, columns)
-        packed.set_before(changes, rows)
-        changes = np.compress((changes["before"] != 0) | (changes["after"] != 0), changes)
-        if scores is not None:
-            known = changes["after"] != 0
-            changes["after_score"][known] = (
-                _live_scores(scores, changes, rows, categories)
-                if live
-                else _stored_scores(scores, changes)
-            )[known]
-        return changes
+    def _decide(self, connection: Connection, view: View, request: _Request) -> int:
+        """Write a checked request and bring the view up to date; returns the event."""
+        user = _there(store.user(connection, request.user_id), "user", request.user_id)
+        _check_version(connection, request.model_version_id)
+        for image_id, category_id, _ in request.cells:
+            _there(view.images.get(image_id), "image", image_id)
+            _there(view.column.get(category_id), "category", category_id)
+        changes = _changes(connection, view, request)
+        at = self._clock()
+        event_id = store.add_event(
+            connection,
+            kind="decide",
+            user_id=user.id,
+            source=request.source,
+            model_version_id=request.model_version_id,
+            at=at,
+            idempotency_key=request.key,
+            request_digest=request.digest,
+            cell_count=len(changes),
+            summary=_summary(changes),
+        )
+        if len(changes):
+            changes["after_event"] = np.where(changes["after"] != 0, event_id, 0)
+            store.write_cells(connection, changes)
+            store.add_event_cells(connection, event_id, changes)
+            store.answer_suggestions(connection, changes, event_id)
+            view.apply(changes, source=request.source, user=user.name, at=at)
+        return event_id
 
     def undo(self, user_id: int, *, key: str) -> UndoResult:
         """Take a person's newest event back that is not undone yet; a batch as one.
@@ -492,6 +448,12 @@ class AnnotationService:
             target = done.undoes_event_id or 0
             parts = [np.unique(cells["image"]) for cells in store.event_cells(connection, target)]
             image_ids = np.unique(np.concatenate(parts)).tolist()
+        states: tuple[ImageState, ...] = ()
+        if len(image_ids) <= _FULL_STATES:
+            view = self._view(connection, image_ids, None)
+            states = view.states(image_ids, SUGGESTIONS_SHOWN)
+            if not repeated:
+                _offer(connection, states)
         return UndoResult(
             event_id=done.id,
             undone_event_id=done.undoes_event_id or 0,
@@ -501,7 +463,7 @@ class AnnotationService:
             left=tuple(LeftCell(*cell) for cell in done.summary["left"]),
             left_count=done.summary["left_count"],
             revisions=store.revisions(connection, image_ids),
-            images=self._few_states(connection, image_ids, None, offer=not repeated),
+            images=states,
         )
 
     def import_decisions(
@@ -546,9 +508,7 @@ class AnnotationService:
                 return _import_report(done, repeated=True)
             if user_id is not None:
                 _there(store.user(connection, user_id), "user", user_id)
-            if model_version_id is not None:
-                version = store.model_version(connection, model_version_id)
-                _there(version, "model version", model_version_id)
+            _check_version(connection, model_version_id)
             event_id = store.add_event(
                 connection,
                 kind="import",
@@ -594,54 +554,26 @@ class AnnotationService:
             NotFound: if there is no such picture.
         """
         with self.database.reading() as connection:
-            return self._states(connection, [image_id], model_version_id, limit)[0]
+            view = self._view(connection, [image_id], model_version_id)
+        _there(view.images.get(image_id), "image", image_id)
+        return view.states([image_id], limit)[0]
 
-    def _few_states(
+    def _view(
         self,
         connection: Connection,
         image_ids: Sequence[int],
         version: int | None,
         *,
-        offer: bool,
-    ) -> tuple[ImageState, ...]:
-        if len(image_ids) > _FULL_STATES:
-            return ()
-        states = self._states(connection, image_ids, version, SUGGESTIONS_SHOWN)
-        if offer:
-            _offer(connection, states)
-        return states
-
-    def _states(
-        self,
-        connection: Connection,
-        image_ids: Sequence[int],
-        version: int | None,
-        limit: int,
-    ) -> tuple[ImageState, ...]:
+        cells: bool = True,
+    ) -> View:
+        """Read what a request on these pictures needs; without ``cells`` no decisions."""
         categories = store.categories(connection)
-        images = store.images(connection, image_ids)
-        known = store.known_cells(connection, image_ids)
-        scores = self._newest(connection, version)
-        states = []
-        for image_id in image_ids:
-            image = _there(images.get(image_id), "image", image_id)
-            cells = known.get(image_id, ())
-            labels = label_vector(cells, categories)
-            states.append(
-                ImageState(
-                    id=image.id,
-                    file_name=image.file_name,
-                    width=image.width,
-                    height=image.height,
-                    revision=image.revision,
-                    cells_known=len(cells),
-                    cells_total=len(categories),
-                    known=cells,
-                    suggestions=suggest(scores, image_id, labels, categories, limit),
-                    model_version_id=None if scores is None else scores.version,
-                )
-            )
-        return tuple(states)
+        return View(
+            categories=categories,
+            images=store.images(connection, image_ids),
+            known=store.known_cells(connection, image_ids, categories) if cells else None,
+            scores=self._newest(connection, version),
+        )
 
     def evidence(
         self, image_id: int, category_id: int, *, model_version_id: int | None = None
@@ -652,20 +584,14 @@ class AnnotationService:
             NotFound: if there is no such picture or category.
         """
         with self.database.reading() as connection:
-            _there(store.image(connection, image_id), "image", image_id)
-            categories = store.categories(connection)
-            place = {category.id: i for i, category in enumerate(categories)}
-            if category_id not in place:
-                _there(None, "category", category_id)
-            prior = float(prior_of(categories)[place[category_id]])
-            scores = self._newest(connection, model_version_id)
-            if scores is None:
-                return no_evidence(categories[place[category_id]], prior)
-            known = store.known_cells(connection, [image_id]).get(image_id, ())
-            row = scores.image(image_id)
-            near = store.states_in_category(connection, category_id, row.neighbours.tolist())
-        labels = label_vector(known, categories)
-        return explain(row, labels, categories, category_id, near, prior=prior)
+            view = self._view(connection, [image_id], model_version_id)
+            _there(view.images.get(image_id), "image", image_id)
+            _there(view.column.get(category_id), "category", category_id)
+            near = []
+            if view.scores is not None:
+                near = view.scores.image(image_id).neighbours.tolist()
+            known_there = store.states_in_category(connection, category_id, near)
+        return view.evidence(image_id, category_id, known_there)
 
     def suggestion_history(self, image_id: int) -> list[StoredSuggestion]:
         """Every suggestion that was handed out for a picture, and what became of it."""
@@ -712,12 +638,14 @@ class AnnotationService:
                 _there(store.image(connection, after), "image", after)
                 store.add_visit(connection, user_id, queue, after, now)
                 store.release_own(connection, user_id, [after])
-            below = 1 if queue == "unlabelled" else len(store.categories(connection))
+            below = 1 if queue == "unlabelled" else store.count_categories(connection)
             mine = store.own_leases(connection, user_id, queue, below)
             new = _pick(connection, user_id, queue, order, below, count - len(mine), set(mine))
             store.renew_leases(connection, user_id, queue, now + LEASE)
             store.lease_images(connection, user_id, queue, new, now + LEASE)
-            states = self._states(connection, [*mine, *new][:count], None, SUGGESTIONS_SHOWN)
+            shown = [*mine, *new][:count]
+            view = self._view(connection, shown, None)
+            states = view.states(shown, SUGGESTIONS_SHOWN)
             _offer(connection, [state for state in states if state.id in set(new)])
             return QueuePage(
                 images=states,
@@ -813,6 +741,37 @@ class AnnotationService:
         """Mark what a dead worker process was doing as failed."""
         with self.database.writing() as connection:
             store.fail_jobs_of(connection, pid, reason, self._clock())
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A checked request to decide cells, each once, sorted."""
+
+    user_id: int
+    cells: Sequence[tuple[int, int, int]]
+    key: str
+    source: str
+    model_version_id: int | None
+    digest: str
+
+    @classmethod
+    def of(
+        cls,
+        user_id: int,
+        cells: Sequence[CellChange],
+        key: str,
+        source: str,
+        model_version_id: int | None,
+    ) -> Self:
+        _check_key(key)
+        _check_source(source)
+        wanted = _check_cells(cells)
+        digest = _digest("decide", user_id, source, model_version_id, wanted)
+        return cls(user_id, wanted, key, source, model_version_id, digest)
+
+    @cached_property
+    def image_ids(self) -> list[int]:
+        return sorted({image_id for image_id, _, _ in self.cells})
 
 
 class Export:
@@ -1002,34 +961,36 @@ def _skip_undone(connection: Connection, back: Cells) -> None:
             back[mine] = former
 
 
-def _live_scores(
-    scores: ScoreFolder,
-    changes: Cells,
-    rows: NDArray[np.void],
-    categories: Sequence[Category],
-) -> NDArray[np.float32]:
-    """Probabilities under the labels known before the change."""
-    result = np.full(len(changes), np.nan, dtype=np.float32)
-    place = {category.id: i for i, category in enumerate(categories)}
-    columns = np.array([place[c] for c in changes["category"].tolist()], dtype=np.int64)
-    for image_id in np.unique(changes["image"]).tolist():
-        labels = np.zeros(len(categories), dtype=np.int8)
-        of_image = rows[rows["image"] == image_id]
-        labels[[place[c] for c in of_image["category"].tolist()]] = of_image["state"]
-        mine = changes["image"] == image_id
-        probability = live_probabilities(scores, image_id, labels, categories)
-        result[mine] = probability[columns[mine]]
-    return result
+def _changes(connection: Connection, view: View, request: _Request) -> Cells:
+    """Cells that change or are confirmed, with the score that the model gives them just before."""
+    image, category, state = (list(column) for column in zip(*request.cells, strict=True))
+    changes = packed.changes(image, category, state, event_id=0)
+    few = len(request.image_ids) <= _FULL_STATES
+    if few:
+        packed.set_before(changes, _rows(view))
+    else:
+        store.fill_before(connection, changes)
+    changes = np.compress((changes["before"] != 0) | (changes["after"] != 0), changes)
+    scores = view.scores_of(changes) if few else view.stored_scores_of(changes)
+    changes["after_score"] = np.where(changes["after"] != 0, scores, np.nan)
+    return changes
 
 
-def _stored_scores(scores: ScoreFolder, changes: Cells) -> NDArray[np.float32]:
-    """Probabilities as of the fit, for many pictures at once."""
-    rows = scores.rows(changes["image"].astype(np.int64))
-    columns = np.array([scores.column(c) for c in changes["category"].tolist()], dtype=np.int64)
-    result = np.full(len(changes), np.nan, dtype=np.float32)
-    there = (rows >= 0) & (columns >= 0)
-    result[there] = scores.probability[rows[there], columns[there]]
-    return result
+def _rows(view: View) -> NDArray[np.void]:
+    """Decisions of a view as rows of the table."""
+    return np.array(
+        [
+            (image_id, cell.category_id, cell.state, cell.score, cell.event_id)
+            for image_id, known in (view.known or {}).items()
+            for cell in known
+        ],
+        dtype=packed.ROW,
+    )
+
+
+def _check_version(connection: Connection, version_id: int | None) -> None:
+    if version_id is not None:
+        _there(store.model_version(connection, version_id), "model version", version_id)
 
 
 def _check_cells(cells: Sequence[CellChange]) -> list[tuple[int, int, int]]:

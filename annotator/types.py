@@ -88,6 +88,7 @@ class KnownCell:
         user: name, None if no person stands behind it.
         at: when.
         score: probability that the model gave when it was decided, None without a model.
+        event_id: the event that made it so.
     """
 
     category_id: int
@@ -97,6 +98,7 @@ class KnownCell:
     user: str | None
     at: datetime
     score: float | None
+    event_id: int
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
-"""Every SQL statement of the tool. Functions take the connection of a transaction first.
+"""Every SQL statement of the tool, but those for millions of rows in `bulk`.
 
-Those that change something must be called inside `Database.writing`. None of them checks what a
-person typed: that is the service's part.
+Functions take the connection of a transaction first; those that change something must be called
+inside `Database.writing`. None of them checks what a person typed: that is the service's part.
+
+Statements behind a click are built once, as constants: building one takes SQLAlchemy three times
+as long as executing it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     CursorResult,
     Executable,
@@ -28,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from annotator.db import bulk
 from annotator.db import cells as packed
 from annotator.db import schema as t
 from annotator.db.cells import Cells
@@ -52,11 +57,15 @@ READY, WRITING = "ready", "writing"
 
 _IN = 5_000  # values in one IN list; SQLite and PostgreSQL allow six times as many
 _FEW = 500  # categories from which reading whole pictures is quicker than picking cells
-_BULK = 1_000  # rows from which the driver's own way of inserting pays
-_EXPORT_IMAGES = 2_000
 
 Ids = NDArray[np.int64]
 T = TypeVar("T")
+
+
+def _one_of(column: ColumnElement[Any], name: str = "ids") -> ColumnElement[bool]:
+    """``column IN (:ids)`` with any number of values."""
+    return column.in_(bindparam(name, expanding=True))
+
 
 # ------------------------------------------------------------------------------------ people
 
@@ -64,19 +73,22 @@ T = TypeVar("T")
 def users(connection: Connection) -> list[User]:
     """All people, in the order in which they came."""
     rows = connection.execute(select(t.user).order_by(t.user.c.id))
-    return [User(**row._mapping) for row in rows]
+    return [User(*row) for row in rows]
 
 
 def user(connection: Connection, user_id: int) -> User | None:
     """One person."""
-    row = connection.execute(select(t.user).where(t.user.c.id == user_id)).first()
-    return None if row is None else User(**row._mapping)
+    row = connection.execute(_USER, {"id": user_id}).first()
+    return None if row is None else User(*row)
+
+
+_USER = select(t.user).where(t.user.c.id == bindparam("id"))
 
 
 def user_named(connection: Connection, name: str) -> User | None:
     """The person of exactly this name."""
     row = connection.execute(select(t.user).where(t.user.c.name == name)).first()
-    return None if row is None else User(**row._mapping)
+    return None if row is None else User(*row)
 
 
 def add_user(connection: Connection, name: str, at: datetime) -> int:
@@ -94,9 +106,24 @@ def set_user_settings(connection: Connection, user_id: int, settings: Mapping[st
 
 def categories(connection: Connection) -> list[Category]:
     """All categories in list order."""
-    c = t.category.c
-    statement = select(c.id, c.name, c.position, c.present, c.absent).order_by(c.position, c.id)
-    return [Category(*row) for row in connection.execute(statement)]
+    return [Category(*row) for row in connection.execute(_CATEGORIES)]
+
+
+_CATEGORIES = select(
+    t.category.c.id,
+    t.category.c.name,
+    t.category.c.position,
+    t.category.c.present,
+    t.category.c.absent,
+).order_by(t.category.c.position, t.category.c.id)
+
+
+def count_categories(connection: Connection) -> int:
+    """How many categories there are."""
+    return int(connection.scalar(_COUNT_CATEGORIES) or 0)
+
+
+_COUNT_CATEGORIES = select(func.count()).select_from(t.category)
 
 
 def category_names_by_key(connection: Connection) -> dict[str, str]:
@@ -119,23 +146,30 @@ def add_categories(connection: Connection, rows: Sequence[tuple[str, str]], at: 
 
 def image(connection: Connection, image_id: int) -> Image | None:
     """One picture."""
-    row = connection.execute(select(t.image).where(t.image.c.id == image_id)).first()
-    return None if row is None else Image(**row._mapping)
+    return images(connection, [image_id]).get(image_id)
 
 
 def image_by_hash(connection: Connection, sha256: str) -> Image | None:
     """The picture of this content."""
     row = connection.execute(select(t.image).where(t.image.c.sha256 == sha256)).first()
-    return None if row is None else Image(**row._mapping)
+    return None if row is None else Image(*row)
 
 
 def images(connection: Connection, image_ids: Iterable[int]) -> dict[int, Image]:
     """Pictures by id; ids that do not exist are missing."""
     found: dict[int, Image] = {}
     for some in _chunks(image_ids):
-        rows = connection.execute(select(t.image).where(t.image.c.id.in_(some)))
-        found.update((row.id, Image(**row._mapping)) for row in rows)
+        rows = connection.execute(_IMAGES, {"ids": some})
+        found.update((row.id, Image(*row)) for row in rows)
     return found
+
+
+_IMAGES = select(t.image).where(_one_of(t.image.c.id))
+_IMAGES_BETWEEN = (
+    select(t.image)
+    .where(t.image.c.id.between(bindparam("first"), bindparam("last")))
+    .order_by(t.image.c.id)
+)
 
 
 def images_by_hash(connection: Connection, hashes: Iterable[str]) -> dict[str, Image]:
@@ -143,14 +177,14 @@ def images_by_hash(connection: Connection, hashes: Iterable[str]) -> dict[str, I
     found: dict[str, Image] = {}
     for some in _chunks(hashes):
         rows = connection.execute(select(t.image).where(t.image.c.sha256.in_(some)))
-        found.update((row.sha256, Image(**row._mapping)) for row in rows)
+        found.update((row.sha256, Image(*row)) for row in rows)
     return found
 
 
 def images_after(connection: Connection, image_id: int, limit: int) -> list[Image]:
     """The next pictures by id."""
     statement = select(t.image).where(t.image.c.id > image_id).order_by(t.image.c.id).limit(limit)
-    return [Image(**row._mapping) for row in connection.execute(statement)]
+    return [Image(*row) for row in connection.execute(statement)]
 
 
 def add_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -203,7 +237,10 @@ def image_names(connection: Connection) -> list[tuple[int, str, str]]:
 
 def newest_image_id(connection: Connection) -> int:
     """Largest image id, 0 without pictures; changes whenever pictures are added."""
-    return int(connection.scalar(select(func.max(t.image.c.id))) or 0)
+    return int(connection.scalar(_NEWEST_IMAGE) or 0)
+
+
+_NEWEST_IMAGE = select(func.max(t.image.c.id))
 
 
 # ------------------------------------------------------------------------------------- events
@@ -211,19 +248,25 @@ def newest_image_id(connection: Connection) -> int:
 
 def add_event(connection: Connection, **values: Any) -> int:
     """Append an event; returns its id. Columns as in the schema."""
-    return _add(connection, t.event, **values)
+    return int((connection.execute(_ADD_EVENT, values).inserted_primary_key or (0,))[0])
+
+
+_ADD_EVENT = insert(t.event)
 
 
 def event(connection: Connection, event_id: int) -> Event | None:
     """One event as it is stored, without its cells."""
     row = connection.execute(select(t.event).where(t.event.c.id == event_id)).first()
-    return None if row is None else Event(**row._mapping)
+    return None if row is None else Event(*row)
 
 
 def event_with_key(connection: Connection, key: str) -> Event | None:
     """The event of an idempotency key."""
-    row = connection.execute(select(t.event).where(t.event.c.idempotency_key == key)).first()
-    return None if row is None else Event(**row._mapping)
+    row = connection.execute(_EVENT_WITH_KEY, {"key": key}).first()
+    return None if row is None else Event(*row)
+
+
+_EVENT_WITH_KEY = select(t.event).where(t.event.c.idempotency_key == bindparam("key"))
 
 
 def set_event_result(
@@ -240,20 +283,26 @@ def set_event_result(
 def add_event_cells(connection: Connection, event_id: int, cells: Cells, part: int = 0) -> int:
     """Write the cells of an event, first part ``part``; returns the number of the next part."""
     for piece in packed.parts(cells):
-        connection.execute(
-            insert(t.event_cells), {"event_id": event_id, "part": part, "cells": packed.pack(piece)}
-        )
+        values = {"event_id": event_id, "part": part, "cells": packed.pack(piece)}
+        connection.execute(_ADD_EVENT_CELLS, values)
         part += 1
     return part
 
 
+_ADD_EVENT_CELLS = insert(t.event_cells)
+
+
 def event_cells(connection: Connection, event_id: int) -> Iterator[Cells]:
     """Parts of an event, one in memory at a time."""
-    c = t.event_cells.c
-    numbers = connection.scalars(select(c.part).where(c.event_id == event_id).order_by(c.part))
-    for part in numbers.all():
-        content = connection.scalar(select(c.cells).where(c.event_id == event_id, c.part == part))
-        yield packed.unpack(content or b"")
+    part = 0
+    while content := connection.scalar(_EVENT_PART, {"event": event_id, "part": part}):
+        yield packed.unpack(content)
+        part += 1
+
+
+_EVENT_PART = select(t.event_cells.c.cells).where(
+    t.event_cells.c.event_id == bindparam("event"), t.event_cells.c.part == bindparam("part")
+)
 
 
 def cells_after(connection: Connection, event_id: int) -> Iterator[tuple[int, Cells]]:
@@ -263,7 +312,7 @@ def cells_after(connection: Connection, event_id: int) -> Iterator[tuple[int, Ce
         select(c.event_id, c.part).where(c.event_id > event_id).order_by(c.event_id, c.part)
     )
     for number, part in numbers.all():
-        content = connection.scalar(select(c.cells).where(c.event_id == number, c.part == part))
+        content = connection.scalar(_EVENT_PART, {"event": number, "part": part})
         yield number, packed.unpack(content or b"")
 
 
@@ -280,20 +329,21 @@ def changed_cells_after(connection: Connection, event_id: int) -> int:
 
 def newest_undoable(connection: Connection, user_id: int) -> Event | None:
     """A person's newest event that changed cells, is no undo and was not undone."""
-    c = t.event.c
-    statement = (
-        select(t.event)
-        .where(
-            c.user_id == user_id,
-            c.kind != UNDO,
-            c.cell_count > 0,
-            c.undone_by_event_id.is_(None),
-        )
-        .order_by(c.id.desc())
-        .limit(1)
+    row = connection.execute(_NEWEST_UNDOABLE, {"user": user_id}).first()
+    return None if row is None else Event(*row)
+
+
+_NEWEST_UNDOABLE = (
+    select(t.event)
+    .where(
+        t.event.c.user_id == bindparam("user"),
+        t.event.c.kind != UNDO,
+        t.event.c.cell_count > 0,
+        t.event.c.undone_by_event_id.is_(None),
     )
-    row = connection.execute(statement).first()
-    return None if row is None else Event(**row._mapping)
+    .order_by(t.event.c.id.desc())
+    .limit(1)
+)
 
 
 def events(connection: Connection, before: int | None, limit: int) -> list[Event]:
@@ -301,17 +351,20 @@ def events(connection: Connection, before: int | None, limit: int) -> list[Event
     statement = select(t.event).order_by(t.event.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(t.event.c.id < before)
-    return [Event(**row._mapping) for row in connection.execute(statement)]
+    return [Event(*row) for row in connection.execute(statement)]
 
 
 def undone_events(connection: Connection, event_ids: Iterable[int]) -> list[int]:
     """Those of the events that were undone."""
-    c = t.event.c
     found: list[int] = []
     for some in _chunks(event_ids):
-        statement = select(c.id).where(c.id.in_(some), c.undone_by_event_id.is_not(None))
-        found += connection.scalars(statement)
+        found += connection.scalars(_UNDONE, {"ids": some})
     return found
+
+
+_UNDONE = select(t.event.c.id).where(
+    _one_of(t.event.c.id), t.event.c.undone_by_event_id.is_not(None)
+)
 
 
 def mark_undone(connection: Connection, event_id: int, by: int) -> None:
@@ -340,61 +393,81 @@ def provenance(connection: Connection, event_ids: Iterable[int]) -> dict[int, Pr
 
 
 def known_cells(
-    connection: Connection, image_ids: Iterable[int]
+    connection: Connection, image_ids: Iterable[int], categories: Sequence[Category]
 ) -> dict[int, tuple[KnownCell, ...]]:
     """Decided cells in the order of the categories; pictures without any are left out."""
-    d, e, c = t.decision.c, t.event.c, t.category.c
-    found: dict[int, list[KnownCell]] = {}
+    place = {category.id: (i, category.name) for i, category in enumerate(categories)}
+    found: dict[int, list[tuple[int, KnownCell]]] = {}
     for some in _chunks(image_ids):
-        statement = (
-            select(
-                d.image_id, d.category_id, c.name, d.state, e.source, t.user.c.name, e.at, d.score
-            )
-            .select_from(
-                t.decision.join(t.event, d.event_id == e.id)
-                .join(t.category, d.category_id == c.id)
-                .outerjoin(t.user, e.user_id == t.user.c.id)
-            )
-            .where(d.image_id.in_(some))
-            .order_by(d.image_id, c.position, c.id)
+        for row in connection.execute(_KNOWN_CELLS, {"ids": some}):
+            image_id, category_id, state, source, user, at, score, event_id = row
+            number, name = place[category_id]
+            cell = KnownCell(category_id, name, state, source, user, at, score, event_id)
+            found.setdefault(image_id, []).append((number, cell))
+    return {
+        image_id: tuple(cell for _, cell in sorted(known, key=lambda pair: pair[0]))
+        for image_id, known in found.items()
+    }
+
+
+_KNOWN_CELLS = (
+    select(
+        t.decision.c.image_id,
+        t.decision.c.category_id,
+        t.decision.c.state,
+        t.event.c.source,
+        t.user.c.name,
+        t.event.c.at,
+        t.decision.c.score,
+        t.decision.c.event_id,
+    )
+    .select_from(
+        t.decision.join(t.event, t.decision.c.event_id == t.event.c.id).outerjoin(
+            t.user, t.event.c.user_id == t.user.c.id
         )
-        for image_id, *facts in connection.execute(statement):
-            found.setdefault(image_id, []).append(KnownCell(*facts))
-    return {image_id: tuple(known) for image_id, known in found.items()}
+    )
+    .where(_one_of(t.decision.c.image_id))
+)
 
 
 def states_in_category(
     connection: Connection, category_id: int, image_ids: Iterable[int]
 ) -> dict[int, int]:
     """Known state by image id."""
-    d = t.decision.c
     found: dict[int, int] = {}
     for some in _chunks(image_ids):
-        statement = select(d.image_id, d.state).where(
-            d.category_id == category_id, d.image_id.in_(some)
-        )
-        found.update((image_id, state) for image_id, state in connection.execute(statement))
+        rows = connection.execute(_STATES_IN_CATEGORY, {"ids": some, "category": category_id})
+        found.update((image_id, state) for image_id, state in rows)
     return found
+
+
+_STATES_IN_CATEGORY = select(t.decision.c.image_id, t.decision.c.state).where(
+    _one_of(t.decision.c.image_id), t.decision.c.category_id == bindparam("category")
+)
 
 
 def decision_rows(
     connection: Connection, image_ids: Iterable[int], category_ids: Sequence[int] = ()
 ) -> NDArray[np.void]:
     """Decisions of pictures, of all categories or of some, as an array of `cells.ROW`."""
-    d = t.decision.c
-    narrow = (d.category_id.in_(category_ids),) if 0 < len(category_ids) <= _FEW else ()
+    narrow = 0 < len(category_ids) <= _FEW
+    statement = _SOME_DECISIONS if narrow else _DECISIONS
+    also = {"categories": category_ids} if narrow else {}
     found = [
-        _rows(
-            connection.execute(
-                select(d.image_id, d.category_id, d.state, d.score, d.event_id).where(
-                    d.image_id.in_(some), *narrow
-                )
-            ),
-            packed.ROW,
-        )
+        _rows(connection.execute(statement, {"ids": some, **also}), packed.ROW)
         for some in _chunks(image_ids)
     ]
     return np.concatenate(found) if found else np.empty(0, dtype=packed.ROW)
+
+
+_DECISIONS = select(
+    t.decision.c.image_id,
+    t.decision.c.category_id,
+    t.decision.c.state,
+    t.decision.c.score,
+    t.decision.c.event_id,
+).where(_one_of(t.decision.c.image_id))
+_SOME_DECISIONS = _DECISIONS.where(_one_of(t.decision.c.category_id, "categories"))
 
 
 def fill_before(connection: Connection, cells: Cells) -> None:
@@ -404,60 +477,13 @@ def fill_before(connection: Connection, cells: Cells) -> None:
 
 
 def write_cells(connection: Connection, cells: Cells) -> None:
-    """Make the table say what comes after; counts and revisions follow.
+    """Make the decision table say what comes after; counts and revisions follow.
 
     ``cells`` hold each cell once, with what is there before.
     """
-    _delete_decisions(connection, cells[cells["before"] != 0])
-    _insert_decisions(connection, cells[cells["after"] != 0])
-    _count_images(connection, cells)
+    bulk.write_decisions(connection, cells)
+    bulk.count_images(connection, cells)
     _count_categories(connection, cells)
-
-
-def _delete_decisions(connection: Connection, cells: Cells) -> None:
-    if not len(cells):
-        return
-    d = t.decision.c
-    statement = delete(t.decision).where(
-        d.image_id == bindparam("i"), d.category_id == bindparam("c")
-    )
-    pairs = zip(cells["image"].tolist(), cells["category"].tolist(), strict=True)
-    _many(connection, statement, [{"i": i, "c": c} for i, c in pairs])
-
-
-def _insert_decisions(connection: Connection, cells: Cells) -> None:
-    if not len(cells):
-        return
-    score = cells["after_score"].astype(object)
-    score[np.isnan(cells["after_score"])] = None
-    names = ("image_id", "category_id", "state", "score", "event_id")
-    columns = (cells["image"], cells["category"], cells["after"], score, cells["after_event"])
-    rows = list(zip(*(column.tolist() for column in columns), strict=True))
-    if len(rows) >= _BULK and connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            f"INSERT INTO decision ({', '.join(names)}) VALUES (?, ?, ?, ?, ?)", rows
-        )
-    elif len(rows) >= _BULK and connection.dialect.name == "postgresql":
-        driver: Any = connection.connection.cursor()
-        with driver.copy(f"COPY decision ({', '.join(names)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-    else:
-        connection.execute(insert(t.decision), [dict(zip(names, row, strict=True)) for row in rows])
-
-
-def _count_images(connection: Connection, cells: Cells) -> None:
-    ids, place = np.unique(cells["image"], return_inverse=True)
-    change = (cells["after"] != 0).astype(np.int64) - (cells["before"] != 0)
-    known = np.bincount(place, weights=change, minlength=len(ids)).astype(np.int64)
-    c = t.image.c
-    statement = (
-        update(t.image)
-        .where(c.id == bindparam("i"))
-        .values(revision=c.revision + 1, known=c.known + bindparam("k"))
-    )
-    pairs = zip(ids.tolist(), known.tolist(), strict=True)
-    _many(connection, statement, [{"i": i, "k": k} for i, k in pairs])
 
 
 def _count_categories(connection: Connection, cells: Cells) -> None:
@@ -466,14 +492,17 @@ def _count_categories(connection: Connection, cells: Cells) -> None:
     for state in (1, -1):
         change = (cells["after"] == state).astype(np.int64) - (cells["before"] == state)
         changes.append(np.bincount(place, weights=change, minlength=len(ids)).astype(np.int64))
-    c = t.category.c
-    statement = (
-        update(t.category)
-        .where(c.id == bindparam("i"))
-        .values(present=c.present + bindparam("p"), absent=c.absent + bindparam("a"))
-    )
     rows = zip(ids.tolist(), changes[0].tolist(), changes[1].tolist(), strict=True)
-    _many(connection, statement, [{"i": i, "p": p, "a": a} for i, p, a in rows if p or a])
+    _many(connection, _COUNT_CATEGORY, [{"i": i, "p": p, "a": a} for i, p, a in rows if p or a])
+
+
+_COUNT_CATEGORY = (
+    update(t.category)
+    .where(t.category.c.id == bindparam("i"))
+    .values(
+        present=t.category.c.present + bindparam("p"), absent=t.category.c.absent + bindparam("a")
+    )
+)
 
 
 def left_cells(connection: Connection, cells: Cells) -> list[LeftCell]:
@@ -494,45 +523,38 @@ def revisions(connection: Connection, image_ids: Iterable[int]) -> dict[int, int
     """Revision by image id."""
     found: dict[int, int] = {}
     for some in _chunks(image_ids):
-        statement = select(t.image.c.id, t.image.c.revision).where(t.image.c.id.in_(some))
-        found.update((ident, revision) for ident, revision in connection.execute(statement))
+        rows = connection.execute(_REVISIONS, {"ids": some})
+        found.update((ident, revision) for ident, revision in rows)
     return found
 
 
+_REVISIONS = select(t.image.c.id, t.image.c.revision).where(_one_of(t.image.c.id))
+
+
 def decided(connection: Connection) -> Iterator[tuple[Ids, Ids, NDArray[np.int8]]]:
-    """All decisions as (image ids, category ids, states), many at a time, in any order."""
-    d = t.decision.c
-    # One integer per row halves the time of reading three.
-    number = (d.image_id * 2**24 + d.category_id) * 4 + d.state + 1
-    cursor: Any = connection.execute(select(number)).cursor
-    while rows := cursor.fetchmany(1 << 18):
-        values = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-        cell = values >> 2
-        yield cell >> 24, cell & (2**24 - 1), ((values & 3) - 1).astype(np.int8)
+    """All decisions as (image ids, category ids, states), many at a time."""
+    for first, last in bulk.ranges(connection):
+        rows = bulk.read_decisions(connection, first, last, states_only=True)
+        if len(rows):
+            yield rows["image"], rows["category"], rows["state"]
 
 
 def iter_export(connection: Connection) -> Iterator[ExportImage]:
     """All pictures with their known cells, by id; a few thousand in memory at a time."""
-    d = t.decision.c
-    after = 0
-    while some := images_after(connection, after, _EXPORT_IMAGES):
-        after = some[-1].id
-        statement = (
-            select(d.image_id, d.category_id, d.state, d.score, d.event_id)
-            .where(d.image_id.between(some[0].id, after))
-            .order_by(d.image_id, d.category_id)
-        )
-        rows = _rows(connection.execute(statement), packed.ROW)
-        ids = np.array([one.id for one in some])
+    for first, last in bulk.ranges(connection):
+        rows = bulk.read_decisions(connection, first, last)
+        some = connection.execute(_IMAGES_BETWEEN, {"first": first, "last": last})
+        pictures = [Image(*row) for row in some]
+        ids = np.array([one.id for one in pictures], dtype=np.int64)
         bounds = np.searchsorted(rows["image"], [ids, ids + 1])
-        for one, first, last in zip(some, *bounds.tolist(), strict=True):
-            part = rows[first:last]
+        scores = rows["score"].astype(np.float32)
+        for one, start, stop in zip(pictures, *bounds.tolist(), strict=True):
             yield ExportImage(
                 image=one,
-                category_ids=part["category"],
-                states=part["state"],
-                scores=part["score"].astype(np.float32),
-                event_ids=part["event"],
+                category_ids=rows["category"][start:stop],
+                states=rows["state"][start:stop],
+                scores=scores[start:stop],
+                event_ids=rows["event"][start:stop],
             )
 
 
@@ -543,18 +565,28 @@ def offer(
     connection: Connection, image_id: int, version: int, suggestions: Iterable[Suggestion]
 ) -> None:
     """Note what is suggested for a picture now; earlier open suggestions no longer stand."""
-    c = t.suggestion.c
-    of_image = c.image_id == image_id
-    connection.execute(
-        delete(t.suggestion).where(
-            of_image, c.model_version_id == version, c.status.in_((OFFERED, WITHDRAWN))
-        )
-    )
-    connection.execute(
-        update(t.suggestion).where(of_image, c.status == OFFERED).values(status=WITHDRAWN)
-    )
+    of_image = {"image": image_id, "version": version}
+    connection.execute(_REPLACE_OFFERS, of_image)
+    connection.execute(_WITHDRAW_OLDER, of_image)
     rows = [_suggestion_row(image_id, version, s) for s in suggestions if s.source != "prior"]
-    _many(connection, insert(t.suggestion), rows)
+    _many(connection, _ADD_SUGGESTION, rows)
+
+
+_REPLACE_OFFERS = delete(t.suggestion).where(
+    t.suggestion.c.image_id == bindparam("image"),
+    t.suggestion.c.model_version_id == bindparam("version"),
+    t.suggestion.c.status.in_((OFFERED, WITHDRAWN)),
+)
+_WITHDRAW_OLDER = (
+    update(t.suggestion)
+    .where(
+        t.suggestion.c.image_id == bindparam("image"),
+        t.suggestion.c.model_version_id != bindparam("version"),
+        t.suggestion.c.status == OFFERED,
+    )
+    .values(status=WITHDRAWN)
+)
+_ADD_SUGGESTION = insert(t.suggestion)
 
 
 def _suggestion_row(image_id: int, version: int, suggestion: Suggestion) -> dict[str, Any]:
@@ -583,32 +615,43 @@ def _suggestion_row(image_id: int, version: int, suggestion: Suggestion) -> dict
 
 def answer_suggestions(connection: Connection, cells: Cells, event_id: int) -> None:
     """Note what was decided about suggested cells: accepted, rejected, or withdrawn if unknown."""
-    c = t.suggestion.c
     status = {1: ACCEPTED, -1: REJECTED, 0: WITHDRAWN}
-    statement = (
-        update(t.suggestion)
-        .where(c.image_id == bindparam("i"), c.category_id == bindparam("c"))
-        .where(c.status != WITHDRAWN)
-        .values(status=bindparam("s"), event_id=event_id)
-    )
     triples = zip(*(cells[n].tolist() for n in ("image", "category", "after")), strict=True)
-    _many(connection, statement, [{"i": i, "c": c, "s": status[s]} for i, c, s in triples])
+    answers = [{"i": i, "c": c, "s": status[s], "e": event_id} for i, c, s in triples]
+    _many(connection, _ANSWER, answers)
+
+
+_ANSWER = (
+    update(t.suggestion)
+    .where(
+        t.suggestion.c.image_id == bindparam("i"),
+        t.suggestion.c.category_id == bindparam("c"),
+        t.suggestion.c.status != WITHDRAWN,
+    )
+    .values(status=bindparam("s"), event_id=bindparam("e"))
+)
 
 
 def reopen_suggestions(connection: Connection, cells: Cells, undone: int) -> None:
     """Take the answers of an undone event back; ``cells`` are those of the event that undoes."""
-    c = t.suggestion.c
     status = {1: ACCEPTED, -1: REJECTED, 0: OFFERED}
-    statement = (
-        update(t.suggestion)
-        .where(c.image_id == bindparam("i"), c.category_id == bindparam("c"))
-        .where(c.event_id == undone)
-        .values(status=bindparam("s"), event_id=bindparam("e"))
-    )
     names = ("image", "category", "after", "after_event")
     rows = zip(*(cells[n].tolist() for n in names), strict=True)
-    answers = [{"i": i, "c": c, "s": status[s], "e": e or None} for i, c, s, e in rows]
-    _many(connection, statement, answers)
+    answers = [
+        {"i": i, "c": c, "s": status[s], "e": e or None, "undone": undone} for i, c, s, e in rows
+    ]
+    _many(connection, _REOPEN, answers)
+
+
+_REOPEN = (
+    update(t.suggestion)
+    .where(
+        t.suggestion.c.image_id == bindparam("i"),
+        t.suggestion.c.category_id == bindparam("c"),
+        t.suggestion.c.event_id == bindparam("undone"),
+    )
+    .values(status=bindparam("s"), event_id=bindparam("e"))
+)
 
 
 def withdraw_decided_suggestions(connection: Connection, event_id: int) -> None:
@@ -640,7 +683,7 @@ def suggestion_rows(connection: Connection, image_id: int) -> list[StoredSuggest
         .where(c.image_id == image_id)
         .order_by(c.model_version_id, c.score.desc(), c.category_id)
     )
-    return [StoredSuggestion(**row._mapping) for row in rows]
+    return [StoredSuggestion(*row) for row in rows]
 
 
 # ------------------------------------------------------------------------------------- queues
@@ -648,7 +691,10 @@ def suggestion_rows(connection: Connection, image_id: int) -> list[StoredSuggest
 
 def release_expired(connection: Connection, now: datetime) -> None:
     """Forget leases that have run out."""
-    connection.execute(delete(t.lease).where(t.lease.c.expires_at <= now))
+    connection.execute(_RELEASE_EXPIRED, {"now": now})
+
+
+_RELEASE_EXPIRED = delete(t.lease).where(t.lease.c.expires_at <= bindparam("now"))
 
 
 def own_leases(connection: Connection, user_id: int, queue: str, below: int) -> list[int]:
@@ -656,28 +702,34 @@ def own_leases(connection: Connection, user_id: int, queue: str, below: int) -> 
 
     Those with ``below`` known cells or more are closed and given back.
     """
-    lease, picture = t.lease.c, t.image.c
-    statement = (
-        select(lease.image_id, picture.known)
-        .join(t.image, picture.id == lease.image_id)
-        .where(lease.user_id == user_id, lease.queue == queue)
-        .order_by(lease.place)
-    )
-    rows = connection.execute(statement).all()
+    rows = connection.execute(_OWN_LEASES, {"user": user_id, "queue": queue}).all()
     release(connection, [ident for ident, known in rows if known >= below])
     return [ident for ident, known in rows if known < below]
+
+
+_OWN_LEASES = (
+    select(t.lease.c.image_id, t.image.c.known)
+    .join(t.image, t.image.c.id == t.lease.c.image_id)
+    .where(t.lease.c.user_id == bindparam("user"), t.lease.c.queue == bindparam("queue"))
+    .order_by(t.lease.c.place)
+)
 
 
 def release(connection: Connection, image_ids: Sequence[int]) -> None:
     """Give pictures back to everybody."""
     if image_ids:
-        connection.execute(delete(t.lease).where(t.lease.c.image_id.in_(image_ids)))
+        connection.execute(_RELEASE, {"ids": image_ids})
+
+
+_RELEASE = delete(t.lease).where(_one_of(t.lease.c.image_id))
 
 
 def release_own(connection: Connection, user_id: int, image_ids: Sequence[int]) -> None:
     """Give pictures back as far as they are this person's."""
-    c = t.lease.c
-    connection.execute(delete(t.lease).where(c.user_id == user_id, c.image_id.in_(image_ids)))
+    connection.execute(_RELEASE_OWN, {"ids": image_ids, "user": user_id})
+
+
+_RELEASE_OWN = _RELEASE.where(t.lease.c.user_id == bindparam("user"))
 
 
 def lease_images(
@@ -687,13 +739,9 @@ def lease_images(
     if not image_ids:
         return
     release(connection, image_ids)
-    last = connection.scalar(
-        select(func.max(t.lease.c.place)).where(
-            t.lease.c.user_id == user_id, t.lease.c.queue == queue
-        )
-    )
+    last = connection.scalar(_LAST_PLACE, {"user": user_id, "queue": queue})
     connection.execute(
-        insert(t.lease),
+        _ADD_LEASE,
         [
             {
                 "image_id": ident,
@@ -707,76 +755,109 @@ def lease_images(
     )
 
 
+_LAST_PLACE = select(func.max(t.lease.c.place)).where(
+    t.lease.c.user_id == bindparam("user"), t.lease.c.queue == bindparam("queue")
+)
+_ADD_LEASE = insert(t.lease)
+
+
 def renew_leases(connection: Connection, user_id: int, queue: str, until: datetime) -> None:
     """Keep what a person has in a queue for longer."""
-    connection.execute(
-        update(t.lease)
-        .where(t.lease.c.user_id == user_id, t.lease.c.queue == queue)
-        .values(expires_at=until)
-    )
+    connection.execute(_RENEW, {"user": user_id, "q": queue, "until": until})
+
+
+_RENEW = (
+    update(t.lease)
+    .where(t.lease.c.user_id == bindparam("user"), t.lease.c.queue == bindparam("q"))
+    .values(expires_at=bindparam("until"))
+)
 
 
 def add_visit(
     connection: Connection, user_id: int, queue: str, image_id: int, at: datetime
 ) -> None:
     """Note that a person is through with a picture in a queue."""
-    c = t.visit.c
-    where = (c.user_id == user_id, c.queue == queue, c.image_id == image_id)
-    changed: CursorResult[Any] = connection.execute(update(t.visit).where(*where).values(at=at))
-    if not changed.rowcount:
-        values = {"user_id": user_id, "queue": queue, "image_id": image_id, "at": at}
-        connection.execute(insert(t.visit), values)
+    visit = {"user_id": user_id, "queue": queue, "image_id": image_id, "at": at}
+    again = connection.execute(_VISIT_AGAIN, {f"{name}_": visit[name] for name in visit})
+    if not again.rowcount:
+        connection.execute(_ADD_VISIT, visit)
+
+
+_VISIT_AGAIN = (
+    update(t.visit)
+    .where(
+        t.visit.c.user_id == bindparam("user_id_"),
+        t.visit.c.queue == bindparam("queue_"),
+        t.visit.c.image_id == bindparam("image_id_"),
+    )
+    .values(at=bindparam("at_"))
+)
+_ADD_VISIT = insert(t.visit)
 
 
 def count_visits(connection: Connection, user_id: int, queue: str) -> int:
     """How many pictures of a queue a person has been through."""
-    c = t.visit.c
-    statement = select(func.count()).where(c.user_id == user_id, c.queue == queue)
-    return int(connection.scalar(statement) or 0)
+    return int(connection.scalar(_COUNT_VISITS, {"user": user_id, "queue": queue}) or 0)
 
 
-def _free_for(user_id: int) -> Select[tuple[int]]:
-    """Pictures that are not leased by somebody else."""
-    picture = t.image.c
-    return (
-        select(picture.id)
-        .outerjoin(t.lease, t.lease.c.image_id == picture.id)
-        .where(or_(t.lease.c.user_id.is_(None), t.lease.c.user_id == user_id))
+_COUNT_VISITS = (
+    select(func.count())
+    .select_from(t.visit)
+    .where(t.visit.c.user_id == bindparam("user"), t.visit.c.queue == bindparam("queue"))
+)
+# Open pictures that are not leased by somebody else.
+_FREE = (
+    select(t.image.c.id)
+    .outerjoin(t.lease, t.lease.c.image_id == t.image.c.id)
+    .where(
+        t.image.c.known < bindparam("below"),
+        or_(t.lease.c.user_id.is_(None), t.lease.c.user_id == bindparam("user")),
     )
+)
 
 
 def eligible(
     connection: Connection, user_id: int, queue: str, image_ids: Sequence[int], below: int
 ) -> set[int]:
     """Those of the pictures that are open, nobody else's, and not yet seen in this queue."""
-    picture, visit = t.image.c, t.visit.c
-    visited = select(visit.image_id).where(
-        visit.user_id == user_id, visit.queue == queue, visit.image_id == picture.id
+    values = {"user": user_id, "queue": queue, "ids": image_ids, "below": below}
+    return set(connection.scalars(_ELIGIBLE, values))
+
+
+_ELIGIBLE = _FREE.where(
+    _one_of(t.image.c.id),
+    ~select(t.visit.c.image_id)
+    .where(
+        t.visit.c.user_id == bindparam("user"),
+        t.visit.c.queue == bindparam("queue"),
+        t.visit.c.image_id == t.image.c.id,
     )
-    statement = _free_for(user_id).where(
-        picture.id.in_(image_ids), picture.known < below, ~visited.exists()
-    )
-    return set(connection.scalars(statement))
+    .exists(),
+)
 
 
 def seen_longest_ago(
     connection: Connection, user_id: int, queue: str, below: int, limit: int
 ) -> list[int]:
     """Open pictures that a person has been through in a queue, for the next round."""
-    visit = t.visit.c
-    statement = (
-        _free_for(user_id)
-        .join(t.visit, visit.image_id == t.image.c.id)
-        .where(visit.user_id == user_id, visit.queue == queue, t.image.c.known < below)
-        .order_by(visit.at, visit.image_id)
-        .limit(limit)
-    )
-    return list(connection.scalars(statement))
+    values = {"user": user_id, "queue": queue, "below": below, "limit": limit}
+    return list(connection.scalars(_SEEN_LONGEST_AGO, values))
+
+
+_SEEN_LONGEST_AGO = (
+    _FREE.join(t.visit, t.visit.c.image_id == t.image.c.id)
+    .where(t.visit.c.user_id == bindparam("user"), t.visit.c.queue == bindparam("queue"))
+    .order_by(t.visit.c.at, t.visit.c.image_id)
+    .limit(bindparam("limit"))
+)
 
 
 def count_open(connection: Connection, below: int) -> int:
     """How many pictures have fewer known cells than this."""
-    return int(connection.scalar(select(func.count()).where(t.image.c.known < below)) or 0)
+    return int(connection.scalar(_COUNT_OPEN, {"below": below}) or 0)
+
+
+_COUNT_OPEN = select(func.count()).where(t.image.c.known < bindparam("below"))
 
 
 # ------------------------------------------------------------------------ model versions, jobs
@@ -799,20 +880,26 @@ def model_version(connection: Connection, version_id: int) -> ModelVersion | Non
     """One version."""
     c = t.model_version.c
     row = connection.execute(select(t.model_version).where(c.id == version_id)).first()
-    return None if row is None else ModelVersion(**row._mapping)
+    return None if row is None else ModelVersion(*row)
 
 
 def ready_versions(connection: Connection, limit: int = 5) -> list[int]:
     """Ids of the newest complete versions, newest first."""
-    c = t.model_version.c
-    statement = select(c.id).where(c.status == READY).order_by(c.id.desc()).limit(limit)
-    return list(connection.scalars(statement))
+    return list(connection.scalars(_READY_VERSIONS, {"limit": limit}))
+
+
+_READY_VERSIONS = (
+    select(t.model_version.c.id)
+    .where(t.model_version.c.status == READY)
+    .order_by(t.model_version.c.id.desc())
+    .limit(bindparam("limit"))
+)
 
 
 def model_versions(connection: Connection, limit: int = 50) -> list[ModelVersion]:
     """The newest versions whatever their status, newest first."""
     statement = select(t.model_version).order_by(t.model_version.c.id.desc()).limit(limit)
-    return [ModelVersion(**row._mapping) for row in connection.execute(statement)]
+    return [ModelVersion(*row) for row in connection.execute(statement)]
 
 
 def add_job(connection: Connection, **values: Any) -> int:
@@ -839,7 +926,7 @@ def jobs(
         statement = statement.where(c.kind == kind)
     if status is not None:
         statement = statement.where(c.status == status)
-    return [Job(**row._mapping) for row in connection.execute(statement)]
+    return [Job(*row) for row in connection.execute(statement)]
 
 
 def fail_jobs_of(connection: Connection, pid: int | None, reason: str, at: datetime) -> int:

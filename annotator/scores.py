@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from annotator.errors import WorkspaceError
 
 FORMAT = 1
 COOCCURRENCE = "cooccurrence"  # the stack's name for the residual co-occurrence, which is live
+PAIRS = "pairs"  # the stack's name for the network's pair probabilities, live as well
 NEIGHBOURS_IN_REASONS = 20  # the k of the neighbour vote (reference §11)
 _PARTIAL = ".partial-"
 
@@ -98,6 +99,19 @@ class FittedScores(Protocol):
 
 
 @dataclass(frozen=True)
+class PairScores:
+    """Pair probabilities of the network, which follow the labels known now like IST (reference §3).
+
+    Attributes:
+        probability: uint8 [N, C (C - 1) / 2] in steps of 1/255, row-major upper triangle.
+        offset: [C] usual log odds of the evidence; only what lies above it speaks.
+    """
+
+    probability: NDArray[np.uint8]
+    offset: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class SourceWeight:
     """Weight of one source in the stack.
 
@@ -128,6 +142,7 @@ class FittedModel:
         prior: [C] smoothed share of present among the known cells of the category.
         waiting: category id -> what this category waits for, in plain words; it has no model.
         exemplars: [C, M] image ids, -1 where there is none.
+        pair_offset: [C] see `PairScores`; zeros without a network.
     """
 
     version: int
@@ -142,6 +157,7 @@ class FittedModel:
     prior: NDArray[np.float32]
     waiting: Mapping[int, str]
     exemplars: NDArray[np.int64]
+    pair_offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @cached_property
     def has_model(self) -> NDArray[np.bool_]:
@@ -151,7 +167,15 @@ class FittedModel:
     @cached_property
     def ist_weight(self) -> float:
         """Weight of the residual co-occurrence in the stack logit, 0 if it was not kept."""
-        return sum(s.weight for s in self.stack if s.name == COOCCURRENCE and s.kept)
+        return self._weight(COOCCURRENCE)
+
+    @cached_property
+    def pair_weight(self) -> float:
+        """Weight of the network's pair evidence, 0 if there is none or it was not kept."""
+        return self._weight(PAIRS)
+
+    def _weight(self, name: str) -> float:
+        return sum(s.weight for s in self.stack if s.name == name and s.kept)
 
 
 @dataclass(frozen=True)
@@ -165,6 +189,8 @@ class ImageScores:
         neighbours: [K] image ids, nearest first, without gaps.
         neighbour_similarity: [K] cosine.
         neighbour_present: [C] how many of the 20 nearest were known present at the fit.
+        pairs: [C, C] probability that both are in this picture, symmetric, zero diagonal; None
+            without a network.
     """
 
     image_id: int
@@ -178,6 +204,7 @@ class ImageScores:
     neighbours: NDArray[np.int64]
     neighbour_similarity: NDArray[np.float32]
     neighbour_present: NDArray[np.int64]
+    pairs: NDArray[np.float32] | None = None
 
 
 class ScoreFolder:
@@ -226,6 +253,7 @@ class ScoreFolder:
         event_id: int,
         feature_set: str,
         waiting: Mapping[int, str],
+        pairs: PairScores | None = None,
     ) -> ScoreFolder:
         """Write the scores of one model version and open them.
 
@@ -238,12 +266,15 @@ class ScoreFolder:
             event_id: newest event the labels contain.
             feature_set: name of the features the fit used.
             waiting: category id -> what it waits for.
+            pairs: pair probabilities of a network, if it has any.
 
         Raises:
             ValueError: if shapes disagree or a label could speak for itself.
         """
         _check(scores, labels, image_ids, category_ids)
         arrays = _arrays(scores, labels, image_ids, category_ids)
+        if pairs is not None:
+            arrays |= {"pairs": pairs.probability, "pair_offset": _float32(pairs.offset)}
         meta = {
             "format": FORMAT,
             "version": int(folder.name),
@@ -335,6 +366,9 @@ class ScoreFolder:
             prior=np.asarray(self._arrays["prior"]),
             waiting={int(k): str(v) for k, v in self.meta["waiting"].items()},
             exemplars=_image_ids(self.image_ids, self._arrays["exemplars"]),
+            pair_offset=np.asarray(
+                self._arrays.get("pair_offset", np.zeros(len(self.category_ids), np.float32))
+            ),
         )
 
     def image(self, image_id: int) -> ImageScores:
@@ -364,7 +398,17 @@ class ScoreFolder:
             neighbours=near[near >= 0],
             neighbour_similarity=similarity[near >= 0],
             neighbour_present=read("neighbour_present").astype(np.int64),
+            pairs=self._pairs(row),
         )
+
+    def _pairs(self, row: int) -> NDArray[np.float32] | None:
+        """Pair probabilities of a row as a symmetric matrix."""
+        if row < 0 or "pairs" not in self._arrays:
+            return None
+        count = len(self.category_ids)
+        matrix = np.zeros((count, count), dtype=np.float32)
+        matrix[np.triu_indices(count, 1)] = self._arrays["pairs"][row] / np.float32(255)
+        return matrix + matrix.T
 
 
 def remove_partial(scores: Path) -> list[Path]:

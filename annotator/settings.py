@@ -32,6 +32,7 @@ FORMAT = 1
 """Grows when an older program could no longer read a workspace."""
 
 FEATURE_SETS = ("fast", "balanced", "best", "tiny")
+SWITCHES = ("auto", "on", "off")
 DEVICES = ("auto", "cpu", "cuda")
 FOLDERS = ("features", "scores", "models", "thumbnails")
 
@@ -49,6 +50,8 @@ class Settings:
         feature_set: which pooled features the fast tier reads: ``fast``, ``balanced``, ``best``,
             or ``tiny`` (no weights; for tests).
         device: where features are computed: ``auto``, ``cpu`` or ``cuda``.
+        deep_tier: whether the network is trained after the fast tier when nobody labels: ``auto``
+            (from a thousand known cells on), ``on`` or ``off``.
         seed: of every random choice in this workspace.
         database: SQLAlchemy URL of the label database; empty: labels.db in the workspace.
     """
@@ -56,6 +59,7 @@ class Settings:
     name: str = ""
     feature_set: str = "balanced"
     device: str = "auto"
+    deep_tier: str = "auto"
     seed: int = 0
     database: str = ""
 
@@ -71,7 +75,11 @@ class Settings:
                 raise InvalidInput(
                     f"setting {field.name} must be {expected.__name__}, got {value!r}"
                 )
-        for name, allowed in (("feature_set", FEATURE_SETS), ("device", DEVICES)):
+        for name, allowed in (
+            ("feature_set", FEATURE_SETS),
+            ("device", DEVICES),
+            ("deep_tier", SWITCHES),
+        ):
             if getattr(self, name) not in allowed:
                 raise InvalidInput(
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"

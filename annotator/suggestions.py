@@ -6,6 +6,9 @@ Numpy only. What a known label says of another category is a sum over this pictu
     ist_i   = sum over j known now, j != i, of V[i, j] * (y_j - reference_j),   y_j in {0, 1}
     logit_i = a_i * (picture_logit_i + w * ist_i) + b_i,   probability = sigmoid(logit)
 
+A trained network adds its pair probabilities in the same place: the log odds of the mean p_ij over
+the known present j != i, as far as they lie above the usual for i (reference §3).
+
 Contributions are in logits and relative to the typical picture: a source that says of this picture
 what it says of the average one contributes nothing. `start` plus all contributions is the logit.
 """
@@ -19,10 +22,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.scores import COOCCURRENCE, FittedModel, ImageScores
+from annotator.scores import COOCCURRENCE, PAIRS, FittedModel, ImageScores
 
 MAX_NAMES = 3  # categories named in one reason
 TELLING = 0.1  # logits; a smaller push is not worth a word
+PAIR_EDGE = 1 / 255  # pair probabilities are kept this far from 0 and 1
 SHARE_OF_LARGEST = 0.25  # a further reason or name must reach this share of the largest one
 
 FloatVector = NDArray[np.float32]
@@ -336,14 +340,40 @@ def _live(row: ImageScores, labels: NDArray[np.int8]) -> _Live:
     # What each known label says beyond what the picture had already said of it.
     residual = np.where(labels != 0, (labels > 0) - row.reference, 0.0)
     terms = (model.ist_weight * scale)[:, None] * model.cooccurrence * residual
-    logits = scale * row.picture_logit + shift + terms.sum(axis=1)
+    pair_terms = scale[:, None] * _pair_terms(row, labels)
+    logits = scale * row.picture_logit + shift + terms.sum(axis=1) + pair_terms.sum(axis=1)
     weights = {source.name: source.weight for source in model.stack}
     parts = {
         name: scale * weights.get(name, 0.0) * (row.values[i] - model.typical_values[i])
         for i, name in enumerate(model.sources)
     }
     parts[COOCCURRENCE] = terms.sum(axis=1)
+    if row.pairs is not None:
+        parts[PAIRS] = pair_terms.sum(axis=1)
+    terms = terms + pair_terms
     return _Live(row, labels, logits.astype(np.float32), terms.astype(np.float32), parts)
+
+
+def _pair_terms(row: ImageScores, labels: NDArray[np.int8]) -> FloatVector:
+    """[C, C] what each known present label says through the network's pairs, before calibration.
+
+    The evidence is one number per category; it is shared out by the size of the probabilities.
+    """
+    model = row.model
+    nothing = np.zeros((len(labels), len(labels)), dtype=np.float32)
+    if row.pairs is None or not model.pair_weight:
+        return nothing
+    speaking = np.where(labels > 0, row.pairs, 0.0)
+    np.fill_diagonal(speaking, 0.0)
+    others = (labels > 0).sum() - (labels > 0)
+    total = speaking.sum(axis=1)
+    mean = np.clip(total / np.maximum(others, 1), PAIR_EDGE, 1 - PAIR_EDGE)
+    evidence = np.where(others > 0, np.log(mean / (1 - mean)) - model.pair_offset, 0.0)
+    shares = speaking / np.maximum(total, PAIR_EDGE)[:, None]
+    # Probabilities of 0 leave nothing to share by: then all that spoke get the same.
+    even = np.where(labels > 0, 1.0, 0.0) * (1 - np.eye(len(labels)))
+    shares = np.where((total > PAIR_EDGE)[:, None], shares, even / np.maximum(others, 1)[:, None])
+    return np.asarray(model.pair_weight * evidence[:, None] * shares, dtype=np.float32)
 
 
 def _suggest(live: _Live, category: Named, column: int, names: Mapping[int, str]) -> Suggestion:

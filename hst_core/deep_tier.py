@@ -33,7 +33,7 @@ LOGIT, PROTOTYPES, PAIRS = "network", "network prototypes", "pairs"
 #: Probabilities are kept this far from 0 and 1 before log odds are taken: one step of a uint8.
 _EDGE = 1 / 255
 #: Pair probabilities of a whole project are kept up to this size.
-MOST_PAIR_BYTES = 2**29
+MOST_PAIR_BYTES = 2**27
 _ROWS_AT_ONCE = 1_024
 
 
@@ -259,6 +259,11 @@ class DeepEvidence:
         self._values = {source.name: source.values for source in sources}
         self.pairs = pairs
 
+    @property
+    def known_cells(self) -> int:
+        """Number of known cells that the networks were trained on."""
+        return int(self._known.sum())
+
     @classmethod
     def after_fit(
         cls,
@@ -267,7 +272,7 @@ class DeepEvidence:
         labels: Int8[np.ndarray, "images categories"],
         should_stop: ShouldStop | None = None,
     ) -> DeepEvidence:
-        """Gather what is kept; pairs only where they take less than half a gigabyte."""
+        """Gather what is kept; pairs only up to `MOST_PAIR_BYTES`."""
         tier, sources = fitted
         count, categories = labels.shape
         pairs = None
@@ -308,6 +313,27 @@ class DeepEvidence:
         wide = np.zeros((len(self.pairs), len(first)), dtype=np.uint8)
         wide[:, (first < old) & (second < old)] = self.pairs
         return wide
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain values, for a checkpoint."""
+        return {
+            "tier": self.tier.state_dict(),
+            "known": torch.from_numpy(self._known),
+            "values": {name: torch.from_numpy(v).half() for name, v in self._values.items()},
+            "pairs": None if self.pairs is None else torch.from_numpy(self.pairs),
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> DeepEvidence:
+        """Restore what :meth:`state_dict` described."""
+        sources = [
+            ExtraSource(name, "classifier", values.float().numpy())
+            for name, values in state["values"].items()
+        ]
+        known = state["known"].numpy().astype(np.int8)
+        pairs = state["pairs"]
+        tier = DeepTier.from_state_dict(state["tier"])
+        return cls(tier, known, sources, None if pairs is None else pairs.numpy())
 
     def _score_new_images(self, inputs: Inputs, should_stop: ShouldStop | None) -> None:
         have = len(self._known)

@@ -207,6 +207,11 @@ class FastTier:
             raise ValueError("a restored fit needs the neighbour graph it was fitted with")
         return self._state.score_others(vectors, graph, dict(extra_values or {}))
 
+    @property
+    def folds(self) -> NDArray[np.int8]:
+        """Fold of each known cell [images, categories], -1 elsewhere."""
+        return self._state.folds
+
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values: everything but the features and the scores."""
         return self._state.to_dict()

@@ -287,12 +287,12 @@ class Records:
                 if version.status == store.WRITING:
                     store.set_model_version(connection, version.id, status="failed")
 
-    def reserve_version(self, event_id: int, feature_set: str) -> int:
-        """An id for a version whose files are about to be written."""
+    def reserve_version(self, event_id: int, feature_set: str, kind: str) -> int:
+        """An id for a version of kind ``fast`` or ``deep`` whose files are about to be written."""
         with self._database.writing() as connection:
             version = store.add_model_version(
                 connection,
-                kind="fast",
+                kind=kind,
                 created_at=_now(),
                 event_id=event_id,
                 feature_set=feature_set,

@@ -97,3 +97,31 @@ class RefitRule:
             return change.images >= self.first_images
         rested = change.seconds_since_fit >= fitted.seconds / self.busy_share
         return rested and change.images >= (self.image_growth - 1) * fitted.images
+
+
+@dataclass(frozen=True)
+class DeepRule:
+    """When the network is trained: minutes of all cores, so only while nobody labels.
+
+    Attributes:
+        least_cells: known cells below which a network has nothing to add (reference §11).
+        share_of_known: of the cells known at the last training that must be new.
+        pause: seconds without a new decision.
+    """
+
+    least_cells: int = 1_000
+    share_of_known: float = 0.25
+    pause: float = 20.0
+
+    def due(self, known: int, known_at_last: int, seconds_since_cell: float, *, on: bool) -> bool:
+        """Whether to train now.
+
+        Args:
+            known: known cells of the version in force.
+            known_at_last: of the last training, 0 if there was none.
+            seconds_since_cell: since a change of cells was last noticed.
+            on: asked for whatever the number of cells.
+        """
+        enough = known > 0 if on else known >= self.least_cells
+        grown = known - known_at_last >= max(1.0, self.share_of_known * known_at_last)
+        return enough and grown and seconds_since_cell >= self.pause

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from annotator.db.engine import Database
 from annotator.errors import AnnotatorError, WorkspaceError
-from annotator.scores import ScoreFolder, prune, remove_partial
+from annotator.scores import PairScores, ScoreFolder, prune, remove_partial
 from annotator.settings import Workspace
 from annotator.training.records import (
     PAUSE,
@@ -41,14 +41,16 @@ from annotator.training.records import (
     Records,
     Snapshot,
 )
-from annotator.training.schedule import Change, Fitted, RefitRule
+from annotator.training.schedule import Change, DeepRule, Fitted, RefitRule
 from annotator.training.supervisor import EXIT_WORKSPACE_IN_USE
 from annotator.types import Job, ModelVersion
 from hst_core import checkpoint
 from hst_core.backbone import Backbone
 from hst_core.checkpoint import Checkpoint, CheckpointError
+from hst_core.deep_tier import PAIRS, DeepEvidence, DeepTier, DeepTierConfig
 from hst_core.fast_tier import WAITS_FOR_BOTH, FastTier, FastTierConfig, FastTierScores
 from hst_core.features import FeatureStore, FeatureStoreError, extract, load_backbones
+from hst_core.inputs import CachedFeatures
 from hst_core.metrics import mean_average_precision
 from hst_core.neighbours import NeighbourGraph
 from hst_core.stopping import Stopped
@@ -98,6 +100,8 @@ class Fit:
     snapshot: Snapshot
     image_ids: NDArray[np.int64]
     labels: NDArray[np.int8]
+    pairs: PairScores | None = None
+    kind: str = "fast"
 
     @property
     def known(self) -> int:
@@ -124,10 +128,11 @@ class Fit:
 
 
 class Learner:
-    """Features, neighbours and the fast tier of one workspace; knows nothing of the database."""
+    """Features, neighbours and both tiers of one workspace; knows nothing of the database."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, deep: DeepTierConfig | None = None) -> None:
         self._workspace = workspace
+        self._deep_config = deep or DeepTierConfig()
         self._set_name = workspace.settings.feature_set
         self._folder = workspace.features / self._set_name
         self.features = FeatureStore.open(self._folder, self._set_name)
@@ -136,6 +141,8 @@ class Learner:
         self._graph: NeighbourGraph | None = None
         self._previous: FastTier | None = None
         self._previous_categories: tuple[int, ...] = ()
+        self._deep: DeepEvidence | None = None
+        self._deep_categories: tuple[int, ...] = ()
 
     def read(
         self,
@@ -179,16 +186,48 @@ class Learner:
         """
         vectors = self.features.vectors(np.arange(len(self.features)))
         graph = self._neighbours(vectors, tell, should_stop)
+        deep = self._usable_deep(snapshot)
+        extra = deep.sources(_network_inputs(graph), labels, should_stop) if deep else []
         tier = FastTier.fit(
             vectors,
             labels,
             config=FastTierConfig(seed=self._workspace.settings.seed),
             neighbours=graph,
             previous=self._usable_previous(snapshot),
+            extra_sources=extra,
             progress=lambda share, message: tell(message, share),
             should_stop=should_stop,
         )
-        return Fit(tier, tier.scores(), snapshot, image_ids, labels)
+        scores = tier.scores()
+        pairs = _pair_scores(deep, scores) if deep else None
+        return Fit(tier, scores, snapshot, image_ids, labels, pairs)
+
+    def deepen(self, fit: Fit, tell: Tell, should_stop: Callable[[], bool]) -> Fit:
+        """Train the networks on what a fit of the fast tier knows, and fuse what they say.
+
+        Raises:
+            Stopped: if ``should_stop`` says so; the networks trained before stay.
+        """
+        graph = self._neighbours(
+            self.features.vectors(np.arange(len(fit.labels))), tell, should_stop
+        )
+        inputs = _network_inputs(graph)
+        before = self._usable_deep(fit.snapshot)
+        fitted = DeepTier.fit(
+            inputs,
+            fit.labels,
+            fit.tier.folds,
+            fit.scores.sources["base"],
+            config=self._deep_config,
+            previous=before.tier if before else None,
+            device=self._device,
+            progress=lambda share, message: tell(message, share),
+            should_stop=should_stop,
+        )
+        self._deep = DeepEvidence.after_fit(fitted, inputs, fit.labels, should_stop)
+        self._deep_categories = tuple(fit.snapshot.category_ids.tolist())
+        fused = self.fit(fit.snapshot, fit.image_ids, fit.labels, tell, should_stop)
+        return replace(fused, kind="deep")
 
     def remember(self, fit: Fit) -> None:
         """Start the next fit from this one. Only its parameters are kept, not its scores."""
@@ -198,11 +237,16 @@ class Learner:
     def forget(self) -> None:
         """Start the next fit from scratch."""
         self._previous, self._previous_categories = None, ()
+        self._deep, self._deep_categories = None, ()
 
     def checkpoint(self, fit: Fit, version: int) -> Checkpoint:
         """Everything of a fit that the next process needs."""
         hashes = self.features.hashes
         rows = [[hashes[i] for i in nearest if i >= 0] for nearest in fit.scores.exemplars.tolist()]
+        tiers = {"fast": fit.tier.state_dict()}
+        if self._deep is not None:
+            categories = list(self._deep_categories)
+            tiers["deep"] = {"categories": categories, **self._deep.state_dict()}
         return Checkpoint(
             model_version=version,
             event_id=fit.snapshot.event_id,
@@ -212,7 +256,7 @@ class Learner:
             thresholds=tuple(fit.scores.threshold.tolist()),
             exemplars=tuple(tuple(nearest) for nearest in rows),
             config={"images": len(fit.labels), "rows": self._row_digest(len(fit.labels))},
-            tiers={"fast": fit.tier.state_dict()},
+            tiers=tiers,
         )
 
     def restore(self, path: Path) -> str:
@@ -224,16 +268,31 @@ class Learner:
             if saved.config.get("rows") != self._row_digest(int(saved.config.get("images", -1))):
                 return "the features were computed anew: fitted from scratch"
             self._previous = FastTier.from_state_dict(saved.tiers["fast"])
+            deep = saved.tiers.get("deep")
+            if deep is not None:
+                self._deep = DeepEvidence.from_state_dict(deep)
+                self._deep_categories = tuple(int(c) for c in deep["categories"])
         except (CheckpointError, KeyError, TypeError) as error:
             return f"the last checkpoint could not be used ({error}): fitted from scratch"
         self._previous_categories = saved.category_ids
         return ""
+
+    @property
+    def deep_known(self) -> int:
+        """Known cells that the networks were trained on, 0 without any."""
+        return self._deep.known_cells if self._deep else 0
 
     def _usable_previous(self, snapshot: Snapshot) -> FastTier | None:
         """The last fit if categories were only appended since: columns keep their place."""
         now = tuple(snapshot.category_ids.tolist())
         before = self._previous_categories
         return self._previous if now[: len(before)] == before else None
+
+    def _usable_deep(self, snapshot: Snapshot) -> DeepEvidence | None:
+        """The networks' evidence if categories were only appended since."""
+        now = tuple(snapshot.category_ids.tolist())
+        before = self._deep_categories
+        return self._deep if now[: len(before)] == before else None
 
     def _neighbours(
         self, vectors: NDArray[np.float32], tell: Tell, should_stop: Callable[[], bool]
@@ -250,6 +309,7 @@ class Learner:
             tell("comparing pictures", done / max(1, total))
 
         if graph is None or graph.outgrown():
+            self._deep = None  # it reads coordinates that are about to change
             graph = NeighbourGraph.build(vectors, progress=share, should_stop=should_stop)
         if len(graph) < len(vectors):
             graph.extend(vectors[len(graph) :], progress=share, should_stop=should_stop)
@@ -262,6 +322,23 @@ class Learner:
         if not 0 <= count <= len(self.features):
             return ""
         return hashlib.sha256("".join(self.features.hashes[:count]).encode()).hexdigest()
+
+
+def _network_inputs(graph: NeighbourGraph) -> CachedFeatures:
+    """What the networks read: the graph's coordinates, each of about unit variance."""
+    coordinates = graph.coordinates.numpy()
+    return CachedFeatures(coordinates * np.float32(coordinates.shape[1] ** 0.5))
+
+
+def _pair_scores(deep: DeepEvidence, scores: FastTierScores) -> PairScores | None:
+    """Pair probabilities to store, if the stack makes use of them."""
+    categories = len(scores.threshold)
+    found = deep.all_pairs(categories)
+    if found is None or not any(s.name == PAIRS and s.kept for s in scores.stack):
+        return None
+    offset = np.zeros(categories, dtype=np.float32)
+    offset[: len(deep.tier.pair_offset)] = deep.tier.pair_offset
+    return PairScores(found, offset)
 
 
 @dataclass
@@ -291,6 +368,8 @@ class Worker:
         workspace: to work on.
         database: its label database.
         rule: when a fit is due.
+        deep_rule: when the network is trained.
+        deep: how.
         should_stop: asked often; the worker ends between two steps.
         tell: told everything that the job row is told.
         clock: seconds that only grow.
@@ -302,14 +381,18 @@ class Worker:
         database: Database,
         *,
         rule: RefitRule | None = None,
+        deep_rule: DeepRule | None = None,
+        deep: DeepTierConfig | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         tell: Tell | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._workspace = workspace
         self._records = Records(database, clock)
-        self._learner = Learner(workspace)
+        self._learner = Learner(workspace, deep)
         self._rule = rule or RefitRule()
+        self._deep_rule = deep_rule or DeepRule()
+        self._deep_known = 0
         self._asked_to_stop = should_stop
         self._tell = tell or (lambda message, share: None)
         self._clock = clock
@@ -372,6 +455,8 @@ class Worker:
         if self._project.todo:
             self._read(until=lambda: self._interrupted() or self._due())
             return True
+        if self._deep_due():
+            return self._deepen()
         self._rest()
         return False
 
@@ -442,6 +527,14 @@ class Worker:
                 return False  # it would lead to nothing
         return self._rule.due(self._fitted(), self._change())
 
+    def _deep_due(self) -> bool:
+        switch = self._workspace.settings.deep_tier
+        if switch == "off" or self._version is None or self._waits_for() is not None:
+            return False
+        since = self._clock() - self._project.changed_at
+        known = self._fitted().known_cells
+        return self._deep_rule.due(known, self._deep_known, since, on=switch == "on")
+
     def _fitted(self) -> Fitted:
         """What the version in force was fitted on; nothing, if it was of other features."""
         name = self._workspace.settings.feature_set
@@ -451,7 +544,8 @@ class Worker:
         return Fitted(
             int(metrics.get("known_cells", 0)),
             int(metrics.get("rows", 0)),
-            float(metrics.get("seconds", 0.0)),
+            # Training the networks took long, but the next fit of the fast tier will not.
+            float(metrics.get("seconds", 0.0)) if self._version.kind == "fast" else 0.0,
         )
 
     def _change(self) -> Change:
@@ -524,10 +618,41 @@ class Worker:
         self._answer(orders, f"version {version} is ready", done=True)
         return fit
 
+    def _deepen(self) -> bool:
+        """Train the networks and put what they add in force; False if it was stopped.
+
+        New work goes first: a decision that makes a fit due ends the training, which then starts
+        again when it is quiet.
+        """
+        self._abort = False
+        started = self._clock()
+        snapshot = self._records.snapshot()
+        image_ids, labels = self._learner.labels(snapshot)
+        if _waits_for_labels(labels) is not None:
+            self._deep_known = self._fitted().known_cells
+            return False
+
+        def should_stop() -> bool:
+            looked = self._looked_at
+            if self._interrupted():
+                return True
+            if self._looked_at != looked:
+                self._look()
+            return self._project.changed_at > started or bool(self._project.todo)
+
+        try:
+            fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, should_stop)
+            fit = self._learner.deepen(fit, self._tell_fit, should_stop)
+        except Stopped:
+            return False
+        self._deep_known = fit.known
+        self._publish(fit, started)
+        return True
+
     def _publish(self, fit: Fit, started: float) -> int:
         """Write scores, then the checkpoint, then the row that puts them in force; its id."""
         name = self._workspace.settings.feature_set
-        version = self._records.reserve_version(fit.snapshot.event_id, name)
+        version = self._records.reserve_version(fit.snapshot.event_id, name, fit.kind)
         self._tell_fit("writing scores", 0.92)
         try:
             self._write(fit, version)
@@ -562,6 +687,7 @@ class Worker:
             event_id=fit.snapshot.event_id,
             feature_set=self._workspace.settings.feature_set,
             waiting={int(ids[index]): text for index, text in fit.tier.waiting},
+            pairs=fit.pairs,
         )
         self._tell_fit("writing the checkpoint", 0.96)
         path = checkpoint.path_of(self._workspace.models, version)
@@ -631,6 +757,7 @@ class Worker:
             self._version = version
             path = checkpoint.path_of(self._workspace.models, version.id)
             self._note = self._learner.restore(path)
+            self._deep_known = self._learner.deep_known
             break
         self._prune()
 

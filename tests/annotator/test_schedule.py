@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from annotator.training.schedule import Change, Fitted, RefitRule
+from annotator.training.schedule import Change, DeepRule, Fitted, RefitRule
 
 RULE = RefitRule()
 QUIET = Change(
@@ -80,3 +80,21 @@ def test_while_pictures_are_read_fits_come_at_growing_distance() -> None:
 
 def test_the_last_pictures_are_taken_in_at_once() -> None:
     assert RULE.due(SMALL, replace(QUIET, images=1))
+
+
+@pytest.mark.parametrize(
+    ("known", "at_last", "quiet", "on", "due"),
+    [
+        (1_000, 0, 20.0, False, True),
+        (999, 0, 20.0, False, False),  # too few for a network to add anything
+        (999, 0, 20.0, True, True),  # unless it is asked for
+        (0, 0, 20.0, True, False),
+        (1_000, 0, 19.0, False, False),  # somebody labels
+        (1_200, 1_000, 60.0, False, False),  # a fifth more is not enough
+        (1_250, 1_000, 60.0, False, True),
+    ],
+)
+def test_the_network_is_trained_on_much_that_is_new_while_it_is_quiet(
+    known: int, at_last: int, quiet: float, on: bool, due: bool
+) -> None:
+    assert DeepRule().due(known, at_last, quiet, on=on) is due

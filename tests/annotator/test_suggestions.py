@@ -348,3 +348,42 @@ def test_extreme_logits_stay_probabilities() -> None:
     values = probabilities(made, [0] * 4, CATEGORIES)
     assert values[0] == 1
     assert values[1] == 0
+
+
+# -- the network's pairs
+
+
+def with_pairs(weight: float = 0.5) -> ImageScores:
+    """A table goes with a cup at .8, a car with a cup at .2 in this picture."""
+    stack = (*STACK, SourceWeight("pairs", "ist", weight, True, 0.2, 0.21))
+    pairs = np.zeros((4, 4), dtype=np.float32)
+    pairs[0, 1] = pairs[1, 0] = 0.8
+    pairs[0, 2] = pairs[2, 0] = 0.2
+    return row(
+        model=model(stack=stack, pair_offset=np.array([-1.0, 0, 0, 0], dtype=np.float32)),
+        pairs=pairs,
+    )
+
+
+def test_pairs_add_the_log_odds_of_their_mean_above_the_usual() -> None:
+    labels = [0, 1, 1, 0]
+    without = probabilities(row(), labels, CATEGORIES)[0]
+    # mean of .8 and .2 is .5: log odds 0, one above the usual -1; weight .5, slope 2.
+    found = probabilities(with_pairs(), labels, CATEGORIES)[0]
+    logit = np.log(without / (1 - without)) + 2 * 0.5 * 1.0
+    assert found == pytest.approx(sigmoid(float(logit)), abs=1e-5)
+
+
+def test_pairs_say_nothing_without_a_known_present_label() -> None:
+    for labels in ([0, 0, 0, 0], [0, -1, -1, 0], [1, 0, 0, 0]):
+        mine = probabilities(with_pairs(), labels, CATEGORIES)[0]
+        assert mine == pytest.approx(probabilities(row(), labels, CATEGORIES)[0], abs=1e-6)
+
+
+def test_the_terms_of_pairs_and_cooccurrence_add_up_to_their_sources() -> None:
+    labels = [0, 1, 1, -1]
+    evidence = explain(with_pairs(), labels, CATEGORIES, 1, {})
+    live = {s.name: s.contribution for s in evidence.sources}
+    assert sum(t.contribution for t in evidence.terms) == pytest.approx(
+        live["pairs"] + live["cooccurrence"], abs=1e-5
+    )

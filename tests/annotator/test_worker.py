@@ -23,10 +23,11 @@ from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 from annotator.suggestions import probabilities
-from annotator.training.schedule import RefitRule
+from annotator.training.schedule import DeepRule, RefitRule
 from annotator.training.supervisor import Backoff, Supervisor
 from annotator.training.worker import Worker, run_once
 from annotator.types import CellBatch, Job
+from hst_core.deep_tier import DeepTierConfig
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 
@@ -516,3 +517,87 @@ def test_a_killed_worker_process_is_replaced_and_goes_on(project: Project) -> No
     assert project.workspace.holder("worker") is None
     assert project.job().status == "done"
     assert [job.status for job in project.service.jobs(kind="worker")] == ["done", "failed"]
+
+
+# -- the deep tier
+
+SMALL_NETWORK = DeepTierConfig(
+    network=DeepTierConfig().network.replace(
+        "model.channels=16", "model.attention_hidden=16", "model.word_dimension=8",
+        "model.classifier_hidden=16", "model.pair_projection=8", "model.pair_hidden=8",
+        "model.prototypes=2", "train.epochs=2", "train.warm_up_epochs=1",
+    )
+)  # fmt: skip
+
+
+def deep_worker(project: Project, database: Database, clock: Clock, **rule: object) -> Worker:
+    return Worker(
+        project.workspace,
+        database,
+        deep_rule=DeepRule(least_cells=1, **rule),  # type: ignore[arg-type]
+        deep=SMALL_NETWORK,
+        clock=clock,
+    )
+
+
+def test_the_network_is_trained_when_nobody_labels_and_joins_the_stack(project: Project) -> None:
+    clock = Clock()
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        deep_worker(project, database, clock) as worker,
+    ):
+        steps(worker)
+        assert project.version() == 1
+        clock.now += 30.0
+        steps(worker)
+        newest = project.service.status().model_version
+        assert newest is not None
+        assert (newest.id, newest.kind) == (2, "deep")
+        folder = ScoreFolder.open(project.workspace.scores / "2")
+        assert {"network", "network prototypes"} <= set(folder.meta["sources"])
+        assert steps(worker) == 0  # nothing new: no second training
+
+        project.decide(range(12, 24))
+        clock.now += 4.1
+        steps(worker)
+        newest = project.service.status().model_version
+        assert newest is not None
+        assert newest.kind == "fast"
+        folder = ScoreFolder.open(project.workspace.scores / str(newest.id))
+        assert "network" in folder.meta["sources"]  # what was trained is still heard
+
+
+def test_the_networks_outlive_the_process(project: Project) -> None:
+    clock = Clock()
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+    ):
+        with deep_worker(project, database, clock) as worker:
+            steps(worker)
+            clock.now += 30.0
+            steps(worker)
+        with deep_worker(project, database, clock) as worker:
+            clock.now += 30.0
+            assert steps(worker) == 0
+            project.decide([12], ["red"])
+            worker.step()
+            clock.now += 4.1
+            steps(worker)
+            assert "network" in ScoreFolder.open(project.workspace.scores / "3").meta["sources"]
+
+
+def test_switched_off_it_is_never_trained(project: Project) -> None:
+    clock = Clock()
+    project.workspace = Workspace(
+        project.workspace.path, Settings(feature_set="tiny", device="cpu", deep_tier="off")
+    )
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        deep_worker(project, database, clock) as worker,
+    ):
+        steps(worker)
+        clock.now += 1000.0
+        assert steps(worker) == 0

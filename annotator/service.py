@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from annotator.checks import check_cells, check_key, check_source, require
 from annotator.db import cells as packed
-from annotator.db import store
+from annotator.db import leases, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
-from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
+from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.images import ScannedImage, UnreadableImage
+from annotator.importing import BulkChange
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
 from annotator.queue_orders import QueueOrder, QueueOrders, check_queue
@@ -54,6 +56,7 @@ from annotator.types import (
     UndoResult,
     User,
 )
+from annotator.undoing import undo_event
 from annotator.views import View
 
 __all__ = [
@@ -87,14 +90,11 @@ WORKER_SILENCE = timedelta(seconds=15)
 
 _FULL_STATES = 8  # pictures up to which an answer carries whole states
 _REVISIONS = 5_000  # pictures up to which an answer carries revisions
-_LEFT_SHOWN = 100
 _ADD_AT_ONCE = 500
-_STATES_OF_A_CELL = (-1, 0, 1)
 
 ConflictPolicy = Literal["keep", "overwrite"]
 Progress = Callable[[int], None]
 Ids = NDArray[np.int64]
-T = TypeVar("T")
 
 
 def _now() -> datetime:
@@ -155,7 +155,7 @@ class AnnotationService:
             found = store.user_named(connection, name)
             if found is None:
                 found = store.user(connection, store.add_user(connection, name, self._clock()))
-            return _there(found, "user", name)
+            return require(found, "user", name)
 
     def user(self, user_id: int) -> User:
         """One person.
@@ -164,7 +164,7 @@ class AnnotationService:
             NotFound: if there is none of this id.
         """
         with self.database.reading() as connection:
-            return _there(store.user(connection, user_id), "user", user_id)
+            return require(store.user(connection, user_id), "user", user_id)
 
     def users(self) -> list[User]:
         """All people, in the order in which they came."""
@@ -174,9 +174,9 @@ class AnnotationService:
     def set_user_settings(self, user_id: int, settings: Mapping[str, Any]) -> User:
         """Replace the settings of a person; values must be JSON."""
         with self.database.writing() as connection:
-            _there(store.user(connection, user_id), "user", user_id)
+            require(store.user(connection, user_id), "user", user_id)
             store.set_user_settings(connection, user_id, settings)
-            return _there(store.user(connection, user_id), "user", user_id)
+            return require(store.user(connection, user_id), "user", user_id)
 
     # -------------------------------------------------------------- categories and pictures
 
@@ -198,7 +198,7 @@ class AnnotationService:
         wanted = list(dict.fromkeys(clean_name(name, "category") for name in names))
         with self.database.writing() as connection:
             if user_id is not None:
-                _there(store.user(connection, user_id), "user", user_id)
+                require(store.user(connection, user_id), "user", user_id)
             by_key = store.category_names_by_key(connection)
             new = []
             for name in wanted:
@@ -209,8 +209,8 @@ class AnnotationService:
                         "(use the same spelling, or another name)"
                     )
                 new.append((name, name_key(name)))
-            there = {category.name for category in store.categories(connection)}
-            new = [(name, key) for name, key in new if name not in there]
+            existing = {category.name for category in store.categories(connection)}
+            new = [(name, key) for name, key in new if name not in existing]
             if new:
                 at = self._clock()
                 store.add_categories(connection, new, at)
@@ -275,7 +275,7 @@ class AnnotationService:
             NotFound: if there is none of this id.
         """
         with self.database.reading() as connection:
-            return _there(store.image(connection, image_id), "image", image_id)
+            return require(store.image(connection, image_id), "image", image_id)
 
     def image_by_hash(self, sha256: str) -> Image:
         """The picture of this content.
@@ -284,7 +284,7 @@ class AnnotationService:
             NotFound: if there is none.
         """
         with self.database.reading() as connection:
-            return _there(store.image_by_hash(connection, sha256), "image", sha256)
+            return require(store.image_by_hash(connection, sha256), "image", sha256)
 
     def images_after(self, image_id: int, limit: int) -> list[Image]:
         """Pictures by id, at most ``limit`` after this one; 0 begins."""
@@ -340,11 +340,11 @@ class AnnotationService:
 
     def _decide(self, connection: Connection, view: View, request: _Request) -> int:
         """Write a checked request and bring the view up to date; returns the event."""
-        user = _there(store.user(connection, request.user_id), "user", request.user_id)
+        user = require(store.user(connection, request.user_id), "user", request.user_id)
         _check_version(connection, request.model_version_id)
         for image_id, category_id, _ in request.cells:
-            _there(view.images.get(image_id), "image", image_id)
-            _there(view.column.get(category_id), "category", category_id)
+            require(view.images.get(image_id), "image", image_id)
+            require(view.column.get(category_id), "category", category_id)
         changes = _changes(connection, view, request)
         at = self._clock()
         event_id = store.add_event(
@@ -363,7 +363,7 @@ class AnnotationService:
             changes["after_event"] = np.where(changes["after"] != 0, event_id, 0)
             store.write_cells(connection, changes)
             store.add_event_cells(connection, event_id, changes)
-            store.answer_suggestions(connection, changes, event_id)
+            offers.answer_suggestions(connection, changes, event_id)
             view.apply(changes, source=request.source, user=user.name, at=at)
         return event_id
 
@@ -381,12 +381,12 @@ class AnnotationService:
             NotFound: if this person has nothing left to undo.
             Conflict: if the key was used for another request.
         """
-        _check_key(key)
+        check_key(key)
         digest = _digest("undo", user_id)
         with self.database.writing() as connection:
             done = _done_before(connection, key, digest)
             if done is None:
-                _there(store.user(connection, user_id), "user", user_id)
+                require(store.user(connection, user_id), "user", user_id)
                 target = store.newest_undoable(connection, user_id)
                 if target is None:
                     raise NotFound("there is nothing left to undo")
@@ -407,27 +407,7 @@ class AnnotationService:
             cell_count=0,
             summary={},
         )
-        left: list[LeftCell] = []
-        restored = left_count = part = 0
-        for cells in store.event_cells(connection, target.id):
-            back = packed.inverted(cells)
-            now = back.copy()
-            packed.clear_before(now)
-            store.fill_before(connection, now)
-            ours = (now["before"] == back["before"]) & (now["before_event"] == back["before_event"])
-            back, others = back[ours], now[~ours]
-            left_count += len(others)
-            left += store.left_cells(connection, others[: _LEFT_SHOWN - len(left)])
-            _skip_undone(connection, back)
-            if len(back):
-                store.write_cells(connection, back)
-                part = store.add_event_cells(connection, undo_id, back, part)
-                if target.kind == "decide":
-                    store.reopen_suggestions(connection, back, target.id)
-            restored += len(back)
-        if target.kind != "decide":
-            store.reopen_withdrawn_suggestions(connection, target.id)
-        store.mark_undone(connection, target.id, undo_id)
+        undone = undo_event(connection, target, undo_id)
         summary = {
             "undone": {
                 "kind": target.kind,
@@ -435,11 +415,11 @@ class AnnotationService:
                 "at": target.at.isoformat(),
                 **target.summary,
             },
-            "left": [[c.image_id, c.category_id, c.state, c.user] for c in left],
-            "left_count": left_count,
+            "left": [[c.image_id, c.category_id, c.state, c.user] for c in undone.left],
+            "left_count": undone.left_count,
         }
-        store.set_event_result(connection, undo_id, restored, summary)
-        return _there(store.event(connection, undo_id), "event", undo_id)
+        store.set_event_result(connection, undo_id, undone.cells, summary)
+        return require(store.event(connection, undo_id), "event", undo_id)
 
     def _undo_result(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
         undone = done.summary["undone"]
@@ -498,16 +478,16 @@ class AnnotationService:
         """
         if conflict not in ("keep", "overwrite"):
             raise InvalidInput(f"conflict must be 'keep' or 'overwrite', got {conflict!r}")
-        _check_source(source)
+        check_source(source)
         digest = _digest("import", user_id, source, conflict, model_version_id)
         if key is not None:
-            _check_key(key)
+            check_key(key)
         with self.database.writing() as connection:
             done = None if key is None else _done_before(connection, key, digest)
             if done is not None:
                 return _import_report(done, repeated=True)
             if user_id is not None:
-                _there(store.user(connection, user_id), "user", user_id)
+                require(store.user(connection, user_id), "user", user_id)
             _check_version(connection, model_version_id)
             event_id = store.add_event(
                 connection,
@@ -521,15 +501,15 @@ class AnnotationService:
                 cell_count=0,
                 summary={},
             )
-            importing = _Importing(connection, event_id, conflict)
+            importing = BulkChange(connection, event_id, overwrite=conflict == "overwrite")
             for batch in batches:
-                for start in range(0, len(batch), packed.PART):
-                    importing.add(_slice(batch, start, start + packed.PART))
+                for piece in batch.pieces(packed.PART):
+                    importing.add(piece)
                     if progress is not None:
                         progress(importing.seen)
             store.set_event_result(connection, event_id, importing.changed, importing.summary())
-            store.withdraw_decided_suggestions(connection, event_id)
-            event = _there(store.event(connection, event_id), "event", event_id)
+            offers.withdraw_decided_suggestions(connection, event_id)
+            event = require(store.event(connection, event_id), "event", event_id)
         if importing.changed > packed.PART:
             self.database.checkpoint()
         return _import_report(event, repeated=False)
@@ -555,7 +535,7 @@ class AnnotationService:
         """
         with self.database.reading() as connection:
             view = self._view(connection, [image_id], model_version_id)
-        _there(view.images.get(image_id), "image", image_id)
+        require(view.images.get(image_id), "image", image_id)
         return view.states([image_id], limit)[0]
 
     def _view(
@@ -585,8 +565,8 @@ class AnnotationService:
         """
         with self.database.reading() as connection:
             view = self._view(connection, [image_id], model_version_id)
-            _there(view.images.get(image_id), "image", image_id)
-            _there(view.column.get(category_id), "category", category_id)
+            require(view.images.get(image_id), "image", image_id)
+            require(view.column.get(category_id), "category", category_id)
             near = []
             if view.scores is not None:
                 near = view.scores.image(image_id).neighbours.tolist()
@@ -596,7 +576,7 @@ class AnnotationService:
     def suggestion_history(self, image_id: int) -> list[StoredSuggestion]:
         """Every suggestion that was handed out for a picture, and what became of it."""
         with self.database.reading() as connection:
-            return store.suggestion_rows(connection, image_id)
+            return offers.suggestion_rows(connection, image_id)
 
     def _newest(self, connection: Connection, version: int | None = None) -> ScoreFolder | None:
         newest = store.ready_versions(connection)
@@ -631,25 +611,25 @@ class AnnotationService:
             scores = self._newest(connection)
             order = self._orders.get(queue, scores, newest, lambda: store.image_ids(connection))
         with self.database.writing() as connection:
-            _there(store.user(connection, user_id), "user", user_id)
+            require(store.user(connection, user_id), "user", user_id)
             now = self._clock()
-            store.release_expired(connection, now)
+            leases.release_expired(connection, now)
             if after is not None:
-                _there(store.image(connection, after), "image", after)
-                store.add_visit(connection, user_id, queue, after, now)
-                store.release_own(connection, user_id, [after])
+                require(store.image(connection, after), "image", after)
+                leases.add_visit(connection, user_id, queue, after, now)
+                leases.release_own(connection, user_id, [after])
             below = 1 if queue == "unlabelled" else store.count_categories(connection)
-            mine = store.own_leases(connection, user_id, queue, below)
+            mine = leases.own_leases(connection, user_id, queue, below)
             new = _pick(connection, user_id, queue, order, below, count - len(mine), set(mine))
-            store.renew_leases(connection, user_id, queue, now + LEASE)
-            store.lease_images(connection, user_id, queue, new, now + LEASE)
+            leases.renew_leases(connection, user_id, queue, now + LEASE)
+            leases.lease_images(connection, user_id, queue, new, now + LEASE)
             shown = [*mine, *new][:count]
             view = self._view(connection, shown, None)
             states = view.states(shown, SUGGESTIONS_SHOWN)
             _offer(connection, [state for state in states if state.id in set(new)])
             return QueuePage(
                 images=states,
-                position=store.count_visits(connection, user_id, queue),
+                position=leases.count_visits(connection, user_id, queue),
                 total=store.count_open(connection, below),
             )
 
@@ -763,9 +743,9 @@ class _Request:
         source: str,
         model_version_id: int | None,
     ) -> Self:
-        _check_key(key)
-        _check_source(source)
-        wanted = _check_cells(cells)
+        check_key(key)
+        check_source(source)
+        wanted = check_cells(cells)
         digest = _digest("decide", user_id, source, model_version_id, wanted)
         return cls(user_id, wanted, key, source, model_version_id, digest)
 
@@ -808,96 +788,6 @@ class _Adding:
         )
 
 
-class _Importing:
-    """State of one bulk change, inside its transaction."""
-
-    def __init__(self, connection: Connection, event_id: int, conflict: ConflictPolicy) -> None:
-        self._connection = connection
-        self._event_id = event_id
-        self._overwrite = conflict == "overwrite"
-        self._image_ids, known = store.known_counts(connection)
-        # Pictures that may have rows: only those need to be looked up.
-        self._has_rows = known > 0
-        self._changed_images = np.zeros(len(known), dtype=bool)
-        self._category_ids = np.array([c.id for c in store.categories(connection)], dtype=np.int64)
-        self._part = 0
-        self.seen = self.added = self.confirmed = self.overwritten = self.kept = 0
-        self.present = self.absent = 0
-
-    @property
-    def changed(self) -> int:
-        return self.added + self.overwritten
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "present": self.present,
-            "absent": self.absent,
-            "unknown": 0,
-            "images": int(self._changed_images.sum()),
-            "added": self.added,
-            "confirmed": self.confirmed,
-            "overwritten": self.overwritten,
-            "kept": self.kept,
-        }
-
-    def add(self, batch: CellBatch) -> None:
-        """Write one piece of at most `cells.PART` cells."""
-        self.seen += len(batch)
-        cells = self._cells(batch)
-        image = np.searchsorted(self._image_ids, cells["image"])
-        looked_up = self._has_rows[image]
-        if looked_up.any():
-            some = cells[looked_up]
-            store.fill_before(self._connection, some)
-            cells[looked_up] = some
-        again = (cells["before_event"] == self._event_id) & (cells["before"] != cells["after"])
-        if again.any():
-            _refuse_two_states(cells[again][0])
-        same, unknown = cells["before"] == cells["after"], cells["before"] == 0
-        self.confirmed += int((same & (cells["before_event"] != self._event_id)).sum())
-        other = ~same & ~unknown
-        self.added += int(unknown.sum())
-        if self._overwrite:
-            self.overwritten += int(other.sum())
-        else:
-            self.kept += int(other.sum())
-        write = unknown | other if self._overwrite else unknown
-        self._write(cells[write], image[write])
-
-    def _cells(self, batch: CellBatch) -> Cells:
-        """Sorted, each cell once, checked."""
-        _check_batch(batch, self._image_ids, self._category_ids)
-        said = batch.states != 0
-        score = np.nan if batch.scores is None else batch.scores[said]
-        cells = packed.changes(
-            batch.image_ids[said],
-            batch.category_ids[said],
-            batch.states[said],
-            event_id=self._event_id,
-            score=score,
-        )
-        keys = packed.keys(cells)
-        if len(keys) > 1 and not (keys[1:] > keys[:-1]).all():
-            order = np.argsort(keys, kind="stable")
-            cells, keys = cells[order], keys[order]
-            twice = np.flatnonzero(keys[1:] == keys[:-1])
-            unlike = twice[cells["after"][twice] != cells["after"][twice + 1]]
-            if len(unlike):
-                _refuse_two_states(cells[unlike[0]])
-            cells = np.delete(cells, twice)
-        return cells
-
-    def _write(self, cells: Cells, image: Ids) -> None:
-        if not len(cells):
-            return
-        store.write_cells(self._connection, cells)
-        self._part = store.add_event_cells(self._connection, self._event_id, cells, self._part)
-        self._has_rows[image] = True
-        self._changed_images[image] = True
-        self.present += int((cells["after"] == 1).sum())
-        self.absent += int((cells["after"] == -1).sum())
-
-
 def _pick(
     connection: Connection,
     user_id: int,
@@ -917,7 +807,7 @@ def _pick(
         place, size = first, 64
         while len(picked) < wanted and place < len(order.image_ids):
             some = order.image_ids[place : place + size].tolist()
-            free = store.eligible(connection, user_id, queue, some, below)
+            free = leases.eligible(connection, user_id, queue, some, below)
             if first == began and not free and place == order.start.get(user_id, 0):
                 order.start[user_id] = place + len(some)
             free -= {*taken, *picked}
@@ -927,7 +817,7 @@ def _pick(
             return picked[:wanted]
     order.start[user_id] = 0
     limit = wanted + len(taken) + len(picked)
-    passed = store.seen_longest_ago(connection, user_id, queue, below, limit)
+    passed = leases.seen_longest_ago(connection, user_id, queue, below, limit)
     picked += [image_id for image_id in passed if image_id not in {*taken, *picked}]
     return picked[:wanted]
 
@@ -935,30 +825,7 @@ def _pick(
 def _offer(connection: Connection, states: Iterable[ImageState]) -> None:
     for state in states:
         if state.model_version_id is not None:
-            store.offer(connection, state.id, state.model_version_id, state.suggestions)
-
-
-def _skip_undone(connection: Connection, back: Cells) -> None:
-    """Never bring a decision back that its maker has taken back: go to what was before that.
-
-    It happens where a later change by somebody else was in the way of that undo and is now undone
-    itself.
-    """
-    while True:
-        undone = store.undone_events(connection, np.unique(back["after_event"]).tolist())
-        if not undone:
-            return
-        for event_id in undone:
-            mine = back["after_event"] == event_id
-            former = back[mine]
-            for cells in store.event_cells(connection, event_id):
-                packed.step_back(former, cells)
-            if (former["after_event"] == event_id).any():
-                raise WorkspaceError(
-                    f"event {event_id} lacks a cell that names it: the label database is damaged "
-                    "(restore a backup)"
-                )
-            back[mine] = former
+            offers.offer(connection, state.id, state.model_version_id, state.suggestions)
 
 
 def _changes(connection: Connection, view: View, request: _Request) -> Cells:
@@ -990,81 +857,7 @@ def _rows(view: View) -> NDArray[np.void]:
 
 def _check_version(connection: Connection, version_id: int | None) -> None:
     if version_id is not None:
-        _there(store.model_version(connection, version_id), "model version", version_id)
-
-
-def _check_cells(cells: Sequence[CellChange]) -> list[tuple[int, int, int]]:
-    if not cells:
-        raise InvalidInput("there is no cell to decide (name at least one)")
-    wanted: dict[tuple[int, int], int] = {}
-    for cell in cells:
-        if cell.state not in _STATES_OF_A_CELL:
-            raise InvalidInput(
-                f"state must be 1 (present), -1 (absent) or 0 (unknown), got {cell.state!r}"
-            )
-        place = (cell.image_id, cell.category_id)
-        if wanted.setdefault(place, cell.state) != cell.state:
-            raise InvalidInput(
-                f"image {cell.image_id}, category {cell.category_id} is given two states "
-                "(name each cell once)"
-            )
-    return sorted((image, category, state) for (image, category), state in wanted.items())
-
-
-def _check_key(key: str) -> None:
-    if not isinstance(key, str) or not 1 <= len(key) <= 200 or not key.isprintable():
-        raise InvalidInput(
-            f"key must be 1 to 200 printable characters, got {str(key)[:40]!r} (use a UUID)"
-        )
-
-
-def _check_source(source: str) -> None:
-    if not isinstance(source, str) or not 1 <= len(source) <= 40 or not source.isprintable():
-        raise InvalidInput(
-            f"source must be 1 to 40 printable characters, got {str(source)[:60]!r} "
-            "(such as focus or sweep)"
-        )
-
-
-def _check_batch(batch: CellBatch, image_ids: Ids, category_ids: Ids) -> None:
-    lengths = {len(batch.image_ids), len(batch.category_ids), len(batch.states)}
-    if batch.scores is not None:
-        lengths.add(len(batch.scores))
-    if len(lengths) > 1:
-        raise InvalidInput("the columns of a batch of cells must have the same length")
-    odd = np.flatnonzero(~np.isin(batch.states, _STATES_OF_A_CELL))
-    if len(odd):
-        raise InvalidInput(
-            "state must be 1 (present), -1 (absent) or 0 (unknown), "
-            f"got {batch.states[odd[0]].item()!r}"
-        )
-    for what, ids, there in (
-        ("image", batch.image_ids, image_ids),
-        ("category", batch.category_ids, category_ids),
-    ):
-        missing = np.flatnonzero(~np.isin(ids, there))
-        if len(missing):
-            _there(None, what, ids[missing[0]].item())
-
-
-def _refuse_two_states(cell: np.void) -> None:
-    raise InvalidInput(
-        f"image {cell['image']}, category {cell['category']} is given two states "
-        "(name each cell once)"
-    )
-
-
-def _slice(batch: CellBatch, start: int, stop: int) -> CellBatch:
-    return CellBatch(
-        batch.image_ids[start:stop],
-        batch.category_ids[start:stop],
-        batch.states[start:stop],
-        None if batch.scores is None else batch.scores[start:stop],
-    )
-
-
-def _categories_by_id(connection: Connection) -> dict[int, Category]:
-    return {category.id: category for category in store.categories(connection)}
+        require(store.model_version(connection, version_id), "model version", version_id)
 
 
 def _done_before(connection: Connection, key: str, digest: str) -> Event | None:
@@ -1118,9 +911,3 @@ def _image_row(one: ScannedImage, path: str, at: datetime) -> dict[str, Any]:
         "format": one.format,
         "added_at": at,
     }
-
-
-def _there(found: T | None, what: str, name: object) -> T:
-    if found is None:
-        raise NotFound(f"there is no {what} {name!r} (it may have been removed, reload)")
-    return found

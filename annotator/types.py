@@ -5,8 +5,8 @@ States of a cell are integers throughout: 1 present, -1 absent, 0 unknown. Times
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -240,6 +240,32 @@ class CellBatch:
         ]
         columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return cls(columns[:, 0], columns[:, 1], columns[:, 2].astype(np.int8))
+
+    @classmethod
+    def of_matrix(
+        cls,
+        image_ids: NDArray[np.int64],
+        category_ids: NDArray[np.int64],
+        states: NDArray[np.int8],
+        rows_at_once: int = 1000,
+    ) -> Iterator[Self]:
+        """From a matrix [images, categories], a thousand rows at a time."""
+        for start in range(0, len(image_ids), rows_at_once):
+            row, column = np.nonzero(states[start : start + rows_at_once])
+            row += start
+            yield cls(image_ids[row], category_ids[column], states[row, column])
+
+    def pieces(self, size: int) -> Iterator[Self]:
+        """Slices of at most ``size`` cells."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield replace(
+                self,
+                image_ids=self.image_ids[part],
+                category_ids=self.category_ids[part],
+                states=self.states[part],
+                scores=None if self.scores is None else self.scores[part],
+            )
 
     def __len__(self) -> int:
         return len(self.image_ids)

@@ -1,4 +1,6 @@
-"""Every SQL statement of the tool, but those for millions of rows in `bulk`.
+"""SQL of people, categories, pictures, events, decisions, model versions and jobs.
+
+The other SQL of the tool is beside it: `bulk`, `offers` and `leases`.
 
 Functions take the connection of a transaction first; those that change something must be called
 inside `Database.writing`. None of them checks what a person typed: that is the service's part.
@@ -16,18 +18,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     CursorResult,
-    Executable,
     Select,
-    and_,
     bindparam,
     case,
-    delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -36,7 +33,7 @@ from annotator.db import bulk
 from annotator.db import cells as packed
 from annotator.db import schema as t
 from annotator.db.cells import Cells
-from annotator.suggestions import Suggestion
+from annotator.db.statements import many, one_of
 from annotator.types import (
     Category,
     Event,
@@ -44,27 +41,20 @@ from annotator.types import (
     Image,
     Job,
     KnownCell,
-    LeftCell,
     ModelVersion,
     Provenance,
-    StoredSuggestion,
     User,
 )
 
 UNDO = "undo"
-OFFERED, ACCEPTED, REJECTED, WITHDRAWN = "offered", "accepted", "rejected", "withdrawn"
 READY, WRITING = "ready", "writing"
 
 _IN = 5_000  # values in one IN list; SQLite and PostgreSQL allow six times as many
+_MANY = 200  # neighbouring pictures from which reading them as a run is quicker
 _FEW = 500  # categories from which reading whole pictures is quicker than picking cells
 
 Ids = NDArray[np.int64]
 T = TypeVar("T")
-
-
-def _one_of(column: ColumnElement[Any], name: str = "ids") -> ColumnElement[bool]:
-    """``column IN (:ids)`` with any number of values."""
-    return column.in_(bindparam(name, expanding=True))
 
 
 # ------------------------------------------------------------------------------------ people
@@ -164,7 +154,7 @@ def images(connection: Connection, image_ids: Iterable[int]) -> dict[int, Image]
     return found
 
 
-_IMAGES = select(t.image).where(_one_of(t.image.c.id))
+_IMAGES = select(t.image).where(one_of(t.image.c.id))
 _IMAGES_BETWEEN = (
     select(t.image)
     .where(t.image.c.id.between(bindparam("first"), bindparam("last")))
@@ -189,7 +179,7 @@ def images_after(connection: Connection, image_id: int, limit: int) -> list[Imag
 
 def add_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append pictures; the columns are those of the table, without id, revision and known."""
-    _many(connection, insert(t.image), rows)
+    many(connection, insert(t.image), rows)
 
 
 def move_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -199,7 +189,7 @@ def move_images(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
         .where(t.image.c.id == bindparam("key"))
         .values(path=bindparam("path"), file_name=bindparam("file_name"))
     )
-    _many(connection, statement, rows)
+    many(connection, statement, rows)
 
 
 def image_ids(connection: Connection) -> Ids:
@@ -363,8 +353,17 @@ def undone_events(connection: Connection, event_ids: Iterable[int]) -> list[int]
 
 
 _UNDONE = select(t.event.c.id).where(
-    _one_of(t.event.c.id), t.event.c.undone_by_event_id.is_not(None)
+    one_of(t.event.c.id), t.event.c.undone_by_event_id.is_not(None)
 )
+
+
+def standing_events_after(connection: Connection, event_id: int) -> list[int]:
+    """Later events that changed cells, are no undo and were not undone."""
+    c = t.event.c
+    statement = select(c.id).where(
+        c.id > event_id, c.kind != UNDO, c.cell_count > 0, c.undone_by_event_id.is_(None)
+    )
+    return list(connection.scalars(statement.order_by(c.id)))
 
 
 def mark_undone(connection: Connection, event_id: int, by: int) -> None:
@@ -426,7 +425,7 @@ _KNOWN_CELLS = (
             t.user, t.event.c.user_id == t.user.c.id
         )
     )
-    .where(_one_of(t.decision.c.image_id))
+    .where(one_of(t.decision.c.image_id))
 )
 
 
@@ -442,7 +441,7 @@ def states_in_category(
 
 
 _STATES_IN_CATEGORY = select(t.decision.c.image_id, t.decision.c.state).where(
-    _one_of(t.decision.c.image_id), t.decision.c.category_id == bindparam("category")
+    one_of(t.decision.c.image_id), t.decision.c.category_id == bindparam("category")
 )
 
 
@@ -466,14 +465,18 @@ _DECISIONS = select(
     t.decision.c.state,
     t.decision.c.score,
     t.decision.c.event_id,
-).where(_one_of(t.decision.c.image_id))
-_SOME_DECISIONS = _DECISIONS.where(_one_of(t.decision.c.category_id, "categories"))
+).where(one_of(t.decision.c.image_id))
+_SOME_DECISIONS = _DECISIONS.where(one_of(t.decision.c.category_id, "categories"))
 
 
 def fill_before(connection: Connection, cells: Cells) -> None:
     """Write into ``cells`` what the table says of each of them now."""
-    images, columns = np.unique(cells["image"]), np.unique(cells["category"])
-    packed.set_before(cells, decision_rows(connection, images.tolist(), columns.tolist()))
+    ids, columns = np.unique(cells["image"]), np.unique(cells["category"])
+    if len(ids) > _MANY and ids[-1] - ids[0] < 2 * len(ids):
+        rows = bulk.read_decisions(connection, int(ids[0]), int(ids[-1]))
+    else:
+        rows = decision_rows(connection, ids.tolist(), columns.tolist())
+    packed.set_before(cells, rows)
 
 
 def write_cells(connection: Connection, cells: Cells) -> None:
@@ -493,7 +496,7 @@ def _count_categories(connection: Connection, cells: Cells) -> None:
         change = (cells["after"] == state).astype(np.int64) - (cells["before"] == state)
         changes.append(np.bincount(place, weights=change, minlength=len(ids)).astype(np.int64))
     rows = zip(ids.tolist(), changes[0].tolist(), changes[1].tolist(), strict=True)
-    _many(connection, _COUNT_CATEGORY, [{"i": i, "p": p, "a": a} for i, p, a in rows if p or a])
+    many(connection, _COUNT_CATEGORY, [{"i": i, "p": p, "a": a} for i, p, a in rows if p or a])
 
 
 _COUNT_CATEGORY = (
@@ -505,20 +508,6 @@ _COUNT_CATEGORY = (
 )
 
 
-def left_cells(connection: Connection, cells: Cells) -> list[LeftCell]:
-    """As they are now, with who made them so; from ``cells`` whose before is the present."""
-    made_by = provenance(connection, np.unique(cells["before_event"]).tolist())
-    return [
-        LeftCell(
-            int(cell["image"]),
-            int(cell["category"]),
-            int(cell["before"]),
-            made_by[int(cell["before_event"])].user if cell["before"] else None,
-        )
-        for cell in cells
-    ]
-
-
 def revisions(connection: Connection, image_ids: Iterable[int]) -> dict[int, int]:
     """Revision by image id."""
     found: dict[int, int] = {}
@@ -528,7 +517,7 @@ def revisions(connection: Connection, image_ids: Iterable[int]) -> dict[int, int
     return found
 
 
-_REVISIONS = select(t.image.c.id, t.image.c.revision).where(_one_of(t.image.c.id))
+_REVISIONS = select(t.image.c.id, t.image.c.revision).where(one_of(t.image.c.id))
 
 
 def decided(connection: Connection) -> Iterator[tuple[Ids, Ids, NDArray[np.int8]]]:
@@ -556,308 +545,6 @@ def iter_export(connection: Connection) -> Iterator[ExportImage]:
                 scores=scores[start:stop],
                 event_ids=rows["event"][start:stop],
             )
-
-
-# -------------------------------------------------------------------------------- suggestions
-
-
-def offer(
-    connection: Connection, image_id: int, version: int, suggestions: Iterable[Suggestion]
-) -> None:
-    """Note what is suggested for a picture now; earlier open suggestions no longer stand."""
-    of_image = {"image": image_id, "version": version}
-    connection.execute(_REPLACE_OFFERS, of_image)
-    connection.execute(_WITHDRAW_OLDER, of_image)
-    rows = [_suggestion_row(image_id, version, s) for s in suggestions if s.source != "prior"]
-    _many(connection, _ADD_SUGGESTION, rows)
-
-
-_REPLACE_OFFERS = delete(t.suggestion).where(
-    t.suggestion.c.image_id == bindparam("image"),
-    t.suggestion.c.model_version_id == bindparam("version"),
-    t.suggestion.c.status.in_((OFFERED, WITHDRAWN)),
-)
-_WITHDRAW_OLDER = (
-    update(t.suggestion)
-    .where(
-        t.suggestion.c.image_id == bindparam("image"),
-        t.suggestion.c.model_version_id != bindparam("version"),
-        t.suggestion.c.status == OFFERED,
-    )
-    .values(status=WITHDRAWN)
-)
-_ADD_SUGGESTION = insert(t.suggestion)
-
-
-def _suggestion_row(image_id: int, version: int, suggestion: Suggestion) -> dict[str, Any]:
-    reasons = [
-        {
-            "source": reason.source,
-            "text": reason.text,
-            "contribution": round(reason.contribution, 4),
-            "category_ids": list(reason.category_ids),
-            "image_count": reason.image_count,
-        }
-        for reason in suggestion.reasons
-    ]
-    return {
-        "image_id": image_id,
-        "category_id": suggestion.category_id,
-        "model_version_id": version,
-        "source": suggestion.source,
-        "score": suggestion.probability,
-        "threshold": suggestion.threshold,
-        "status": OFFERED,
-        "reasons": reasons,
-        "event_id": None,
-    }
-
-
-def answer_suggestions(connection: Connection, cells: Cells, event_id: int) -> None:
-    """Note what was decided about suggested cells: accepted, rejected, or withdrawn if unknown."""
-    status = {1: ACCEPTED, -1: REJECTED, 0: WITHDRAWN}
-    triples = zip(*(cells[n].tolist() for n in ("image", "category", "after")), strict=True)
-    answers = [{"i": i, "c": c, "s": status[s], "e": event_id} for i, c, s in triples]
-    _many(connection, _ANSWER, answers)
-
-
-_ANSWER = (
-    update(t.suggestion)
-    .where(
-        t.suggestion.c.image_id == bindparam("i"),
-        t.suggestion.c.category_id == bindparam("c"),
-        t.suggestion.c.status != WITHDRAWN,
-    )
-    .values(status=bindparam("s"), event_id=bindparam("e"))
-)
-
-
-def reopen_suggestions(connection: Connection, cells: Cells, undone: int) -> None:
-    """Take the answers of an undone event back; ``cells`` are those of the event that undoes."""
-    status = {1: ACCEPTED, -1: REJECTED, 0: OFFERED}
-    names = ("image", "category", "after", "after_event")
-    rows = zip(*(cells[n].tolist() for n in names), strict=True)
-    answers = [
-        {"i": i, "c": c, "s": status[s], "e": e or None, "undone": undone} for i, c, s, e in rows
-    ]
-    _many(connection, _REOPEN, answers)
-
-
-_REOPEN = (
-    update(t.suggestion)
-    .where(
-        t.suggestion.c.image_id == bindparam("i"),
-        t.suggestion.c.category_id == bindparam("c"),
-        t.suggestion.c.event_id == bindparam("undone"),
-    )
-    .values(status=bindparam("s"), event_id=bindparam("e"))
-)
-
-
-def withdraw_decided_suggestions(connection: Connection, event_id: int) -> None:
-    """Close open suggestions whose cells a bulk event has decided: nobody answered them."""
-    c, d = t.suggestion.c, t.decision.c
-    same_cell = and_(d.image_id == c.image_id, d.category_id == c.category_id)
-    made_now = select(d.state).where(same_cell, d.event_id == event_id).exists()
-    connection.execute(
-        update(t.suggestion)
-        .where(c.status == OFFERED, made_now)
-        .values(status=WITHDRAWN, event_id=event_id)
-    )
-
-
-def reopen_withdrawn_suggestions(connection: Connection, event_id: int) -> None:
-    """Take `withdraw_decided_suggestions` back."""
-    connection.execute(
-        update(t.suggestion)
-        .where(t.suggestion.c.event_id == event_id)
-        .values(status=OFFERED, event_id=None)
-    )
-
-
-def suggestion_rows(connection: Connection, image_id: int) -> list[StoredSuggestion]:
-    """All stored suggestions of a picture, oldest model version first."""
-    c = t.suggestion.c
-    rows = connection.execute(
-        select(t.suggestion)
-        .where(c.image_id == image_id)
-        .order_by(c.model_version_id, c.score.desc(), c.category_id)
-    )
-    return [StoredSuggestion(*row) for row in rows]
-
-
-# ------------------------------------------------------------------------------------- queues
-
-
-def release_expired(connection: Connection, now: datetime) -> None:
-    """Forget leases that have run out."""
-    connection.execute(_RELEASE_EXPIRED, {"now": now})
-
-
-_RELEASE_EXPIRED = delete(t.lease).where(t.lease.c.expires_at <= bindparam("now"))
-
-
-def own_leases(connection: Connection, user_id: int, queue: str, below: int) -> list[int]:
-    """Pictures handed out to a person in a queue, in that order.
-
-    Those with ``below`` known cells or more are closed and given back.
-    """
-    rows = connection.execute(_OWN_LEASES, {"user": user_id, "queue": queue}).all()
-    release(connection, [ident for ident, known in rows if known >= below])
-    return [ident for ident, known in rows if known < below]
-
-
-_OWN_LEASES = (
-    select(t.lease.c.image_id, t.image.c.known)
-    .join(t.image, t.image.c.id == t.lease.c.image_id)
-    .where(t.lease.c.user_id == bindparam("user"), t.lease.c.queue == bindparam("queue"))
-    .order_by(t.lease.c.place)
-)
-
-
-def release(connection: Connection, image_ids: Sequence[int]) -> None:
-    """Give pictures back to everybody."""
-    if image_ids:
-        connection.execute(_RELEASE, {"ids": image_ids})
-
-
-_RELEASE = delete(t.lease).where(_one_of(t.lease.c.image_id))
-
-
-def release_own(connection: Connection, user_id: int, image_ids: Sequence[int]) -> None:
-    """Give pictures back as far as they are this person's."""
-    connection.execute(_RELEASE_OWN, {"ids": image_ids, "user": user_id})
-
-
-_RELEASE_OWN = _RELEASE.where(t.lease.c.user_id == bindparam("user"))
-
-
-def lease_images(
-    connection: Connection, user_id: int, queue: str, image_ids: Sequence[int], until: datetime
-) -> None:
-    """Keep pictures for one person, also those that this person had already, in this order."""
-    if not image_ids:
-        return
-    release(connection, image_ids)
-    last = connection.scalar(_LAST_PLACE, {"user": user_id, "queue": queue})
-    connection.execute(
-        _ADD_LEASE,
-        [
-            {
-                "image_id": ident,
-                "user_id": user_id,
-                "queue": queue,
-                "place": int(last or 0) + i,
-                "expires_at": until,
-            }
-            for i, ident in enumerate(image_ids, start=1)
-        ],
-    )
-
-
-_LAST_PLACE = select(func.max(t.lease.c.place)).where(
-    t.lease.c.user_id == bindparam("user"), t.lease.c.queue == bindparam("queue")
-)
-_ADD_LEASE = insert(t.lease)
-
-
-def renew_leases(connection: Connection, user_id: int, queue: str, until: datetime) -> None:
-    """Keep what a person has in a queue for longer."""
-    connection.execute(_RENEW, {"user": user_id, "q": queue, "until": until})
-
-
-_RENEW = (
-    update(t.lease)
-    .where(t.lease.c.user_id == bindparam("user"), t.lease.c.queue == bindparam("q"))
-    .values(expires_at=bindparam("until"))
-)
-
-
-def add_visit(
-    connection: Connection, user_id: int, queue: str, image_id: int, at: datetime
-) -> None:
-    """Note that a person is through with a picture in a queue."""
-    visit = {"user_id": user_id, "queue": queue, "image_id": image_id, "at": at}
-    again = connection.execute(_VISIT_AGAIN, {f"{name}_": visit[name] for name in visit})
-    if not again.rowcount:
-        connection.execute(_ADD_VISIT, visit)
-
-
-_VISIT_AGAIN = (
-    update(t.visit)
-    .where(
-        t.visit.c.user_id == bindparam("user_id_"),
-        t.visit.c.queue == bindparam("queue_"),
-        t.visit.c.image_id == bindparam("image_id_"),
-    )
-    .values(at=bindparam("at_"))
-)
-_ADD_VISIT = insert(t.visit)
-
-
-def count_visits(connection: Connection, user_id: int, queue: str) -> int:
-    """How many pictures of a queue a person has been through."""
-    return int(connection.scalar(_COUNT_VISITS, {"user": user_id, "queue": queue}) or 0)
-
-
-_COUNT_VISITS = (
-    select(func.count())
-    .select_from(t.visit)
-    .where(t.visit.c.user_id == bindparam("user"), t.visit.c.queue == bindparam("queue"))
-)
-# Open pictures that are not leased by somebody else.
-_FREE = (
-    select(t.image.c.id)
-    .outerjoin(t.lease, t.lease.c.image_id == t.image.c.id)
-    .where(
-        t.image.c.known < bindparam("below"),
-        or_(t.lease.c.user_id.is_(None), t.lease.c.user_id == bindparam("user")),
-    )
-)
-
-
-def eligible(
-    connection: Connection, user_id: int, queue: str, image_ids: Sequence[int], below: int
-) -> set[int]:
-    """Those of the pictures that are open, nobody else's, and not yet seen in this queue."""
-    values = {"user": user_id, "queue": queue, "ids": image_ids, "below": below}
-    return set(connection.scalars(_ELIGIBLE, values))
-
-
-_ELIGIBLE = _FREE.where(
-    _one_of(t.image.c.id),
-    ~select(t.visit.c.image_id)
-    .where(
-        t.visit.c.user_id == bindparam("user"),
-        t.visit.c.queue == bindparam("queue"),
-        t.visit.c.image_id == t.image.c.id,
-    )
-    .exists(),
-)
-
-
-def seen_longest_ago(
-    connection: Connection, user_id: int, queue: str, below: int, limit: int
-) -> list[int]:
-    """Open pictures that a person has been through in a queue, for the next round."""
-    values = {"user": user_id, "queue": queue, "below": below, "limit": limit}
-    return list(connection.scalars(_SEEN_LONGEST_AGO, values))
-
-
-_SEEN_LONGEST_AGO = (
-    _FREE.join(t.visit, t.visit.c.image_id == t.image.c.id)
-    .where(t.visit.c.user_id == bindparam("user"), t.visit.c.queue == bindparam("queue"))
-    .order_by(t.visit.c.at, t.visit.c.image_id)
-    .limit(bindparam("limit"))
-)
-
-
-def count_open(connection: Connection, below: int) -> int:
-    """How many pictures have fewer known cells than this."""
-    return int(connection.scalar(_COUNT_OPEN, {"below": below}) or 0)
-
-
-_COUNT_OPEN = select(func.count()).where(t.image.c.known < bindparam("below"))
 
 
 # ------------------------------------------------------------------------ model versions, jobs
@@ -941,6 +628,14 @@ def fail_jobs_of(connection: Connection, pid: int | None, reason: str, at: datet
     return changed.rowcount
 
 
+def count_open(connection: Connection, below: int) -> int:
+    """How many pictures have fewer known cells than this."""
+    return int(connection.scalar(_COUNT_OPEN, {"below": below}) or 0)
+
+
+_COUNT_OPEN = select(func.count()).where(t.image.c.known < bindparam("below"))
+
+
 def counts(connection: Connection, categories_total: int) -> dict[str, int]:
     """Pictures, people, open and untouched pictures."""
     known = t.image.c.known
@@ -966,12 +661,6 @@ def counts(connection: Connection, categories_total: int) -> dict[str, int]:
 def _add(connection: Connection, table: Any, **values: Any) -> int:
     result = connection.execute(insert(table).values(**values))
     return int((result.inserted_primary_key or (0,))[0])
-
-
-def _many(connection: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Execute for each row; without rows not at all (which SQLAlchemy takes as one empty row)."""
-    if rows:
-        connection.execute(statement, list(rows))
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:

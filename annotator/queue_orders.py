@@ -1,21 +1,26 @@
-"""Orders of whole queues, computed once per model version and set of pictures, kept in memory."""
+"""Orders of whole queues, computed once per model version, and what to hand out of them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from annotator import queues
+from annotator.db import leases
 from annotator.errors import InvalidInput
 from annotator.scores import ScoreFolder
 
 Queue = Literal["uncertain", "unlabelled", "random"]
 QUEUES: tuple[str, ...] = get_args(Queue)
+
+_FEW_OPEN = 1_000
 
 Ids = NDArray[np.int64]
 
@@ -37,11 +42,19 @@ class QueueOrder:
     Attributes:
         stamp: what the order was computed from.
         start: user id -> place before which nothing was left for this user when last looked at.
+            Undo may open something there again; it is found when the rest is through.
     """
 
     stamp: tuple[int, int]
     image_ids: Ids
     start: dict[int, int] = field(default_factory=dict)
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """Place in the order by image id."""
+        place = np.zeros(int(self.image_ids.max(initial=0)) + 1, dtype=np.int64)
+        place[self.image_ids] = np.arange(len(self.image_ids))
+        return place
 
 
 class QueueOrders:
@@ -89,3 +102,57 @@ class QueueOrders:
         )
         # Pictures that the model has not seen, or that were complete when it looked, come last.
         return np.concatenate([first, shuffled[~np.isin(shuffled, first)]])
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Picks pictures of a queue for a person, inside a writing transaction.
+
+    Attributes:
+        below: pictures with this many known cells or more are closed.
+    """
+
+    connection: Connection
+    user_id: int
+    queue: str
+    below: int
+
+    def pick(self, order: QueueOrder, wanted: int, taken: set[int], total: int) -> list[int]:
+        """Up to ``wanted`` further pictures: unseen ones in order, then those seen longest ago.
+
+        Args:
+            order: of the queue.
+            wanted: how many.
+            taken: pictures that this person has already.
+            total: number of open pictures.
+        """
+        if wanted <= 0:
+            return []
+        # Where few are open, asking which costs less than walking past all the closed ones.
+        picked = self._walk(order, wanted, taken) if total > _FEW_OPEN else []
+        if len(picked) < wanted:
+            free = leases.all_eligible(self.connection, self.user_id, self.queue, self.below)
+            # A picture that was added a moment ago is not in the order yet.
+            known = [i for i in free if i < len(order.place) and i not in taken]
+            picked = sorted(known, key=lambda image_id: int(order.place[image_id]))[:wanted]
+        if len(picked) < wanted:
+            limit = wanted + len(taken) + len(picked)
+            passed = leases.seen_longest_ago(
+                self.connection, self.user_id, self.queue, self.below, limit
+            )
+            picked += [i for i in passed if i not in taken and i not in set(picked)]
+        return picked[:wanted]
+
+    def _walk(self, order: QueueOrder, wanted: int, taken: set[int]) -> list[int]:
+        picked: list[int] = []
+        place, size = order.start.get(self.user_id, 0), 64
+        nothing_before = True
+        while len(picked) < wanted and place < len(order.image_ids):
+            some = order.image_ids[place : place + size].tolist()
+            free = leases.eligible(self.connection, self.user_id, self.queue, some, self.below)
+            place, size = place + len(some), min(size * 4, 4096)
+            nothing_before = nothing_before and not free
+            if nothing_before:
+                order.start[self.user_id] = place
+            picked += [image_id for image_id in some if image_id in free and image_id not in taken]
+        return picked[:wanted]

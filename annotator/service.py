@@ -30,7 +30,7 @@ from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
-from annotator.queue_orders import QueueOrder, QueueOrders, check_queue
+from annotator.queue_orders import Hand, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
 from annotator.suggestions import CellEvidence
@@ -620,7 +620,9 @@ class AnnotationService:
                 leases.release_own(connection, user_id, [after])
             below = 1 if queue == "unlabelled" else store.count_categories(connection)
             mine = leases.own_leases(connection, user_id, queue, below)
-            new = _pick(connection, user_id, queue, order, below, count - len(mine), set(mine))
+            total = store.count_open(connection, below)
+            hand = Hand(connection, user_id, queue, below)
+            new = hand.pick(order, count - len(mine), set(mine), total)
             leases.renew_leases(connection, user_id, queue, now + LEASE)
             leases.lease_images(connection, user_id, queue, new, now + LEASE)
             shown = [*mine, *new][:count]
@@ -630,7 +632,7 @@ class AnnotationService:
             return QueuePage(
                 images=states,
                 position=leases.count_visits(connection, user_id, queue),
-                total=store.count_open(connection, below),
+                total=total,
             )
 
     # ---------------------------------------------------------------------- whole project
@@ -786,40 +788,6 @@ class _Adding:
         return AddReport(
             self.added, self.known, self.moved, tuple(self.duplicates), tuple(self.unreadable)
         )
-
-
-def _pick(
-    connection: Connection,
-    user_id: int,
-    queue: str,
-    order: QueueOrder,
-    below: int,
-    wanted: int,
-    taken: set[int],
-) -> list[int]:
-    """Up to ``wanted`` further pictures for a person, those not seen yet first."""
-    picked: list[int] = []
-    if wanted <= 0:
-        return picked
-    began = order.start.get(user_id, 0)
-    # What was skipped for good may have been opened again by an undo: look there at the end.
-    for first in {began: None, 0: None}:
-        place, size = first, 64
-        while len(picked) < wanted and place < len(order.image_ids):
-            some = order.image_ids[place : place + size].tolist()
-            free = leases.eligible(connection, user_id, queue, some, below)
-            if first == began and not free and place == order.start.get(user_id, 0):
-                order.start[user_id] = place + len(some)
-            free -= {*taken, *picked}
-            picked += [image_id for image_id in some if image_id in free]
-            place, size = place + size, min(size * 4, 4096)
-        if len(picked) >= wanted:
-            return picked[:wanted]
-    order.start[user_id] = 0
-    limit = wanted + len(taken) + len(picked)
-    passed = leases.seen_longest_ago(connection, user_id, queue, below, limit)
-    picked += [image_id for image_id in passed if image_id not in {*taken, *picked}]
-    return picked[:wanted]
 
 
 def _offer(connection: Connection, states: Iterable[ImageState]) -> None:

@@ -146,16 +146,22 @@ def eligible(
     return set(connection.scalars(_ELIGIBLE, values))
 
 
-_ELIGIBLE = _FREE.where(
-    one_of(t.image.c.id),
+def all_eligible(connection: Connection, user_id: int, queue: str, below: int) -> list[int]:
+    """As `eligible`, of all pictures."""
+    values = {"user": user_id, "queue": queue, "below": below}
+    return list(connection.scalars(_ALL_ELIGIBLE, values))
+
+
+_ALL_ELIGIBLE = _FREE.where(
     ~select(t.visit.c.image_id)
     .where(
         t.visit.c.user_id == bindparam("user"),
         t.visit.c.queue == bindparam("queue"),
         t.visit.c.image_id == t.image.c.id,
     )
-    .exists(),
+    .exists()
 )
+_ELIGIBLE = _ALL_ELIGIBLE.where(one_of(t.image.c.id))
 
 
 def seen_longest_ago(

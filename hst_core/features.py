@@ -105,7 +105,7 @@ FEATURE_SETS: dict[str, FeatureSet] = {
     feature_set.name: feature_set
     for feature_set in (
         FeatureSet("fast", (_lite(0, 224),)),
-        FeatureSet("balanced", (_lite(2, 260),)),
+        FeatureSet("balanced", (_lite(2, 352), _lite(2, 352, "max"))),
         FeatureSet("best", (_lite(0, 224), _lite(0, 352), _lite(0, 352, "max"), _lite(2, 260))),
         FeatureSet(
             "tiny", (FeatureBlock("tiny", 64, "mean", 128), FeatureBlock("tiny", 64, "max", 128))
@@ -174,7 +174,7 @@ class RowStore:
         return np.fromiter((find(h, -1) for h in hashes), dtype=np.int64, count=len(hashes))
 
     def take(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16]:
-        """Copy rows out of the file, [n, *row_shape].
+        """Copy some rows out of the file, [n, *row_shape].
 
         Raises:
             IndexError: if a row is not in the store, -1 included.
@@ -185,6 +185,9 @@ class RowStore:
                 f"rows must be 0 to {len(self) - 1}, got {wanted.min()} to {wanted.max()} "
                 "(rows() gives -1 for images without features: leave those out)"
             )
+        if wanted.size and (np.diff(wanted) == 1).all():
+            # Neighbouring rows, most often all of them, need no search.
+            return np.array(self.matrix()[wanted[0] : wanted[-1] + 1])
         return self.matrix()[wanted]
 
     def matrix(self) -> npt.NDArray[np.float16]:

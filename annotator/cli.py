@@ -34,6 +34,14 @@ INTERRUPTED = 130
 class _Group(TyperGroup):
     """Turns errors that are meant for people into one sentence and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the workspace before the command too: ``annotator -w birds status``."""
+        first = args[0] if args else ""
+        size = 2 if first in ("-w", "--workspace") else 1
+        if first.startswith(("-w", "--workspace")) and len(args) > size:
+            args = [args[size], *args[:size], *args[size + 1 :]]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
         try:
@@ -61,7 +69,11 @@ def _app(help: str) -> typer.Typer:
     )
 
 
-app = _app("Complete multi-label image label sets with a model that learns while you work.")
+app = _app(
+    "Complete multi-label image label sets with a model that learns while you work.\n\n"
+    "The workspace is given by --workspace (-w), else by ANNOTATOR_WORKSPACE, else it is the "
+    "current folder."
+)
 add_app = _app("Add pictures or categories.")
 import_app = _app("Import labels from a file: everything, or on an error nothing.")
 export_app = _app("Export labels to a file that is read back before it counts.")

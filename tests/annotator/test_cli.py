@@ -101,6 +101,25 @@ def test_the_workspace_comes_from_option_then_environment_then_folder(
     assert made("status").startswith("ws:")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-w", "ws", "status"],
+        ["--workspace", "ws", "status"],
+        ["--workspace=ws", "status"],
+        ["-wws", "status"],
+        ["status", "-w", "ws"],
+        ["-w", "nowhere", "status", "-w", "ws"],
+    ],
+)
+def test_the_workspace_may_come_before_the_command(made: Cli, arguments: list[str]) -> None:
+    assert made(*arguments).startswith("ws:")
+
+
+def test_the_workspace_may_come_before_a_command_of_two_words(made: Cli) -> None:
+    assert "Added 1 categories" in made("-w", "ws", "add", "categories", "cup")
+
+
 def test_a_folder_that_is_no_workspace_says_what_to_do(cli: Cli) -> None:
     assert "annotator init FOLDER --images PICTURES" in cli.refused("status")
     assert "there is no folder" in cli.refused("status", "-w", "nowhere")
@@ -293,7 +312,7 @@ def labelled(cli: Cli) -> Cli:
 
 
 def test_train_says_what_it_waits_for(labelled: Cli) -> None:
-    assert labelled("train", "-w", "ws").startswith("No model yet: ")
+    assert "No model yet: no categories yet" in labelled("train", "-w", "ws")
 
 
 def test_train_and_suggest_find_what_is_bright(labelled: Cli) -> None:

@@ -851,7 +851,9 @@ def _obey_supervisor(stopping: threading.Event) -> None:
     """End when the supervisor closes our input or dies, and stay out of the server's way."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: its lock, held here, would abort Python's own shutdown.
+        while os.read(0, 4096):
+            pass
         stopping.set()
         # A long step in native code may not ask; nothing that is written can be half done.
         time.sleep(_HARD_EXIT_SECONDS)

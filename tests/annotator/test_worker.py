@@ -501,6 +501,25 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+CRASHING = """
+import threading
+from annotator.training.worker import Worker, _obey_supervisor
+
+_obey_supervisor(threading.Event())
+Worker(None, None)
+"""
+
+
+@pytest.mark.slow
+def test_the_last_line_of_a_crash_is_the_error_itself() -> None:
+    # The thread that listens to the supervisor must not disturb Python's own shutdown.
+    with subprocess.Popen(
+        [sys.executable, "-c", CRASHING], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.read().decode().splitlines()[-1].startswith("AttributeError")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs kill -9")
 def test_a_killed_worker_process_is_replaced_and_goes_on(project: Project) -> None:

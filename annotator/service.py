@@ -91,6 +91,7 @@ WORKER_SILENCE = timedelta(seconds=15)
 _FULL_STATES = 8  # pictures up to which an answer carries whole states
 _REVISIONS = 5_000  # pictures up to which an answer carries revisions
 _ADD_AT_ONCE = 500
+_EVENTS_AHEAD = 500
 
 ConflictPolicy = Literal["keep", "overwrite"]
 Progress = Callable[[int], None]
@@ -772,7 +773,9 @@ class Export:
     def provenance(self, event_id: int) -> Provenance:
         """Who decided, when and how, from an event id of `ExportImage.event_ids`."""
         if event_id not in self._provenance:
-            self._provenance.update(store.provenance(self._connection, [event_id]))
+            # Every click is an event: asking for each of them alone would take minutes.
+            ahead = range(event_id, event_id + _EVENTS_AHEAD)
+            self._provenance.update(store.provenance(self._connection, ahead))
         return self._provenance[event_id]
 
 

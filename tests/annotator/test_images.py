@@ -156,7 +156,7 @@ def test_a_folder_is_the_same_however_it_is_spelt(
     file = picture(tmp_path / "p" / "a.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "p", target_is_directory=True)
     monkeypatch.chdir(tmp_path / "p")
-    for folder in (Path("."), Path("../p"), tmp_path / "link"):
+    for folder in (Path(), Path("../p"), tmp_path / "link"):
         (image,) = scan(folder)
         assert (image.path, image.file_name) == (file, "a.jpg")
 

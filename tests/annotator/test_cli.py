@@ -9,9 +9,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread, Timer
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli import app
+from annotator.db import store
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.types import CellChange
@@ -335,6 +338,29 @@ def test_suggest_without_a_model_says_so_and_gives_frequencies(labelled: Cli) ->
     assert "There is no model yet" in said
     head = next(csv.DictReader(io.StringIO(said[said.index("image,") :])))
     assert head["source"] == "prior"
+
+
+def test_train_beside_a_running_trainer_asks_that_one(labelled: Cli) -> None:
+    workspace = Workspace.open(labelled.folder / "ws")
+
+    def answer(service: AnnotationService) -> None:
+        while not (asked := service.jobs(kind="train", status="waiting")):
+            time.sleep(0.01)
+        with service.database.writing() as connection:
+            store.set_job(connection, asked[0].id, status="done", message="learned from 3 cells")
+
+    with workspace.lock("worker"), AnnotationService(workspace) as service:
+        trainer = Thread(target=answer, args=(service,))
+        trainer.start()
+        assert "The running trainer is done: learned from 3 cells." in labelled("train", "-w", "ws")
+        trainer.join()
+
+
+def test_train_does_not_wait_for_a_trainer_that_has_ended(labelled: Cli) -> None:
+    workspace = Workspace.open(labelled.folder / "ws")
+    lock = workspace.lock("worker")
+    Timer(0.5, lock.release).start()
+    assert "the trainer has ended" in labelled("train", "-w", "ws", code=1)
 
 
 # serve

@@ -27,7 +27,6 @@ from sqlalchemy import (
 from annotator.db import schema as t
 from annotator.db.cells import ROW, Cells
 
-_BULK = 500  # rows from which it pays
 _IMAGES_AT_ONCE = 4_000
 _SHIFT = 24  # bits of a category id in a packed cell
 _COLUMNS = ("image_id", "category_id", "state", "score", "event_id")
@@ -42,9 +41,15 @@ _DELETE = delete(t.decision).where(
 _INSERT = insert(t.decision)
 
 
-def write_decisions(connection: Connection, cells: Cells) -> None:
-    """Make the decision table say what comes after; ``cells`` hold what is there before."""
-    if len(cells) < _BULK:
+def write_decisions(connection: Connection, cells: Cells, *, bulk_from: int = 500) -> None:
+    """Make the decision table say what comes after.
+
+    Args:
+        connection: of a writing transaction.
+        cells: each once, with what is there before.
+        bulk_from: number of cells from which the quick form pays.
+    """
+    if len(cells) < bulk_from:
         _write_singly(connection, cells)
     elif connection.dialect.name == "sqlite" and _JSON_IN_SQLITE:
         _write_as_json(connection, cells)

@@ -1,0 +1,191 @@
+"""A small project for tests of the label database: helpers and what must hold of it at any time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from annotator.db import schema, store
+from annotator.db.cells import replay
+from annotator.db.engine import Database
+from annotator.images import ScannedImage
+from annotator.scores import ScoreFolder, SourceWeight
+from annotator.service import AnnotationService, CellChange
+from annotator.settings import Settings, Workspace
+from annotator.types import DecideResult, UndoResult
+
+NAMES = ("cup", "dining table", "<img src=x onerror=alert(1)>", "🐄 بقرة")
+
+Row = tuple[int, int, float | None]
+
+
+class Clock:
+    """A time that tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **step: float) -> None:
+        self.now += timedelta(**step)
+
+
+@dataclass
+class Project:
+    """A workspace with some pictures and categories, and two people."""
+
+    workspace: Workspace
+    service: AnnotationService
+    clock: Clock
+    ana: int
+    bo: int
+    keys: Iterator[int]
+
+    def decide(self, user: int, *cells: tuple[int, int, int], key: str = "") -> DecideResult:
+        changes = [CellChange(*cell) for cell in cells]
+        return self.service.decide(user, changes, key=key or f"key-{next(self.keys)}")
+
+    def undo(self, user: int, key: str = "") -> UndoResult:
+        return self.service.undo(user, key=key or f"key-{next(self.keys)}")
+
+    def states(self) -> dict[tuple[int, int], int]:
+        """Known cells as (image, category) -> state."""
+        return {cell: row[0] for cell, row in self.table().items()}
+
+    def table(self) -> dict[tuple[int, int], Row]:
+        """The decision table as (image, category) -> (state, event, score)."""
+        d = schema.decision.c
+        with self.service.database.reading() as connection:
+            rows = connection.execute(
+                select(d.image_id, d.category_id, d.state, d.event_id, d.score)
+            )
+            return {(i, c): (state, event, score) for i, c, state, event, score in rows}
+
+    def check(self) -> None:
+        """What must hold at any time: the log gives the table, counts are right."""
+        table = self.table()
+        with self.service.database.reading() as connection:
+            log = [cells for _, cells in store.cells_after(connection, 0)]
+            categories = store.categories(connection)
+            image_ids, known = store.known_counts(connection)
+            named = {event for _, event, _ in table.values()}
+            undone = store.undone_events(connection, named)
+        assert replay(log) == table
+        assert undone == []
+        for category in categories:
+            states = [row[0] for (_, c), row in table.items() if c == category.id]
+            assert (category.present, category.absent) == (states.count(1), states.count(-1))
+        for image_id, number in zip(image_ids.tolist(), known.tolist(), strict=True):
+            assert number == sum(i == image_id for i, _ in table)
+
+    def add_version(self, scores: RandomScores | None = None) -> int:
+        """A model version that is ready; returns its id."""
+        labels = self.service.labels()
+        shape = labels.states.shape
+        with self.service.database.writing() as connection:
+            version = store.add_model_version(
+                connection,
+                kind="fast",
+                created_at=self.clock(),
+                event_id=labels.event_id,
+                feature_set="tiny",
+            )
+        ScoreFolder.write(
+            self.workspace.scores / str(version),
+            scores or RandomScores.make(*shape, seed=version),
+            labels=labels.states,
+            image_ids=labels.image_ids,
+            category_ids=labels.category_ids,
+            event_id=labels.event_id,
+            feature_set="tiny",
+            waiting={},
+        )
+        with self.service.database.writing() as connection:
+            store.set_model_version(connection, version, status=store.READY)
+        return version
+
+
+@dataclass(frozen=True)
+class RandomScores:
+    """Scores as a fit would leave them."""
+
+    probability: NDArray[np.float32]
+    picture_logit: NDArray[np.float32]
+    reference: NDArray[np.float32]
+    sources: dict[str, NDArray[np.float32]]
+    cooccurrence: NDArray[np.float32]
+    stack: Sequence[SourceWeight]
+    calibration: NDArray[np.float32]
+    threshold: NDArray[np.float32]
+    neighbours: NDArray[np.int32]
+    neighbour_similarity: NDArray[np.float32]
+    exemplars: NDArray[np.int32]
+
+    @classmethod
+    def make(cls, images: int, categories: int, seed: int = 0) -> RandomScores:
+        rng = np.random.default_rng(seed)
+        logit = rng.normal(-1, 2, (images, categories)).astype(np.float32)
+        probability = 1 / (1 + np.exp(-logit))
+        both = rng.normal(0, 1, (categories, categories)).astype(np.float32)
+        both += both.T
+        np.fill_diagonal(both, 0)
+        kinds = (("base", "classifier"), ("cooccurrence", "ist"))
+        return cls(
+            probability=probability,
+            picture_logit=logit,
+            reference=probability,
+            sources={"base": logit},
+            cooccurrence=both,
+            stack=[SourceWeight(name, kind, 1.0, True, 0.2, 0.3) for name, kind in kinds],
+            calibration=np.stack([np.ones(categories), np.zeros(categories)]).astype(np.float32),
+            threshold=np.full(categories, 0.5, np.float32),
+            neighbours=np.roll(np.arange(images), -1)[:, None].astype(np.int32),
+            neighbour_similarity=np.full((images, 1), 0.5, np.float32),
+            exemplars=np.zeros((categories, 1), np.int32),
+        )
+
+
+def scanned(numbers: Iterable[int], folder: Path) -> list[ScannedImage]:
+    return [
+        ScannedImage(f"{i:064x}", folder / f"{i}.jpg", f"{i}.jpg", 640, 480, 1000 + i, "jpeg")
+        for i in numbers
+    ]
+
+
+def make_project(
+    folder: Path, *, url: str = "", template: Path | None = None, images: int = 6
+) -> Project:
+    """A project with pictures 1 to ``images`` and the categories 1 to 4.
+
+    Args:
+        folder: for the workspace.
+        url: of the database; SQLite in the workspace if empty.
+        template: an empty label database to begin with, since migrations take a while.
+        images: how many pictures.
+    """
+    workspace = Workspace.create(folder, Settings(database=url))
+    if template is not None and not url:
+        shutil.copy(template, folder / "labels.db")
+    clock = Clock()
+    service = AnnotationService.create(workspace, clock=clock)
+    service.add_categories(NAMES)
+    service.add_images(scanned(range(1, images + 1), folder / "pictures"))
+    ana, bo = service.ensure_user("ana").id, service.ensure_user("bo").id
+    return Project(workspace, service, clock, ana, bo, count())
+
+
+def empty_database(path: Path) -> Path:
+    """An empty label database in one file."""
+    with Database.create(f"sqlite:///{path}") as database:
+        database.checkpoint()
+    return path

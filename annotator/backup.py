@@ -35,12 +35,14 @@ class Backup:
     Attributes:
         images: pictures that the database knows.
         known: decided cells.
+        inside: pictures that lie in the workspace folder and so are lost with it.
         bytes: size of the archive.
     """
 
     path: Path
     images: int
     known: int
+    inside: int
     bytes: int
 
 
@@ -70,10 +72,11 @@ def back_up(
         _copy_database(workspace.path / _DATABASE, copy.path / _DATABASE)
         with AnnotationService(copy) as service:
             status = service.status()
+            inside = sum(not Path(path).is_absolute() for _, _, path in service.image_names())
         files = {SETTINGS_FILE: workspace.path / SETTINGS_FILE, _DATABASE: copy.path / _DATABASE}
         files |= {f"models/{path.name}": path for path in sorted(workspace.models.glob("[!.]*"))}
         _write(files, partial, progress)
-    return Backup(out, status.images, status.known, out.stat().st_size)
+    return Backup(out, status.images, status.known, inside, out.stat().st_size)
 
 
 def restore(archive: Path, folder: Path) -> Workspace:

@@ -456,14 +456,16 @@ def backup(
 ) -> None:
     """Save labels, settings and models to one archive; pictures are not part of it."""
     from annotator.backup import back_up
-    from annotator.console import reading, say
+    from annotator.console import reading, say, warn
 
     with reading("writing the backup") as progress:
         done = back_up(_open(workspace), out, overwrite=overwrite, progress=progress)
     say(
         f"Saved {done.known:,} known cells of {done.images:,} pictures to {out} "
-        f"({done.bytes / 1e6:,.1f} MB); annotator restore makes a workspace of it."
+        f"({done.bytes / 1e3:,.0f} kB); annotator restore makes a workspace of it."
     )
+    if done.inside:
+        warn(f"{done.inside:,} pictures lie in the workspace itself: copy them too.")
 
 
 @app.command()

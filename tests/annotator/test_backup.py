@@ -31,7 +31,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_labels_settings_and_models_come_back(workspace: Workspace, tmp_path: Path) -> None:
     report = back_up(workspace, tmp_path / "b.zip")
-    assert (report.images, report.known) == (1, 1)
+    assert (report.images, report.known, report.inside) == (1, 1, 0)
     again = restore(tmp_path / "b.zip", tmp_path / "again")
     assert again.settings == workspace.settings
     assert Workspace.open(again.path) == again
@@ -39,6 +39,13 @@ def test_labels_settings_and_models_come_back(workspace: Workspace, tmp_path: Pa
     with AnnotationService(again) as service:
         assert service.status().known == 1
         assert service.undo(service.ensure_user("mira").id, key="u").cells == 1
+
+
+def test_pictures_that_would_be_lost_are_counted(workspace: Workspace, tmp_path: Path) -> None:
+    with AnnotationService(workspace) as service:
+        path = workspace.path / "pictures" / "b.jpg"
+        service.add_images([ScannedImage("1" * 64, path, "b.jpg", 4, 3, 9, "jpeg")])
+    assert back_up(workspace, tmp_path / "b.zip").inside == 1
 
 
 def test_what_can_be_computed_again_is_left_out(workspace: Workspace, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -169,7 +170,12 @@ def run_server(
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-        _Server(app, started).run(sockets=[listener])
+        if threading.current_thread() is threading.main_thread():
+            # Also when asked to end by a signal, the trainer is stopped and files are removed.
+            stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            _Server(app, started).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -36,7 +36,7 @@ def make_data_page(service: AnnotationService, downloads: Downloads, tab: gr.Tab
             names = gr.Textbox(
                 label="Add categories", info="One name per line.", lines=3, max_lines=12
             )
-            add = gr.Button("Add")
+            add = gr.Button("Add", scale=0, min_width=120)
             added = gr.Textbox(show_label=False, interactive=False, visible=False)
         with gr.Column(min_width=280):
             kind = gr.Radio(
@@ -45,7 +45,7 @@ def make_data_page(service: AnnotationService, downloads: Downloads, tab: gr.Tab
                 label="Export",
                 info="The file is read back and compared before you get it.",
             )
-            make = gr.Button("Make the file")
+            make = gr.Button("Make the file", scale=0, min_width=120)
             told = gr.Textbox(show_label=False, interactive=False, visible=False)
             link = gr.HTML(_NO_LINK, elem_id="annotator-download")
 
@@ -79,9 +79,17 @@ def make_data_page(service: AnnotationService, downloads: Downloads, tab: gr.Tab
 
     # Without Gradio's queue: one request and its answer. In the queue an event that comes while
     # another one ends can wait for ever.
-    tab.select(read_counts, outputs=counts, show_progress="hidden", queue=False)
-    add.click(add_names, inputs=names, outputs=[added, names, counts], queue=False)
-    make.click(export, inputs=kind, outputs=[told, link], queue=False)
+    tab.select(
+        read_counts, outputs=counts, show_progress="hidden", queue=False, api_visibility="private"
+    )
+    add.click(
+        add_names,
+        inputs=names,
+        outputs=[added, names, counts],
+        queue=False,
+        api_visibility="private",
+    )
+    make.click(export, inputs=kind, outputs=[told, link], queue=False, api_visibility="private")
 
 
 def _add(service: AnnotationService, text: str, request: gr.Request) -> str:

@@ -33,11 +33,11 @@ def make_model_page(
         tab: refreshed when it is opened, and every few seconds while it is.
         others: tabs that end the refreshing when they are opened.
     """
-    with gr.Row(equal_height=True):
-        doing = gr.Textbox(label="Doing", interactive=False, scale=4, lines=1, max_lines=3)
-        train = gr.Button("Train now", scale=1, min_width=110)
-        pause = gr.Button("Pause", scale=1, min_width=110)
-        resume = gr.Button("Resume", scale=1, min_width=110)
+    doing = gr.Textbox(label="Doing", interactive=False, lines=1, max_lines=3)
+    with gr.Row():
+        train = gr.Button("Train now", scale=0, min_width=120)
+        pause = gr.Button("Pause", scale=0, min_width=120)
+        resume = gr.Button("Resume", scale=0, min_width=120)
     facts = gr.Dataframe(
         headers=["The newest version", ""],
         datatype="str",
@@ -52,8 +52,8 @@ def make_model_page(
         wrap=True,
     )
     gr.Markdown(
-        "Error is the mean log loss on known cells that the fit had not seen; a source is used "
-        "only where it lowers it."
+        "Error is the mean log loss on known cells that the fit had not seen, with the source and "
+        "without it; lower is better."
     )
 
     def refresh() -> tuple[str, list[list[str]], list[list[str]]]:
@@ -64,12 +64,26 @@ def make_model_page(
     shown = [doing, facts, sources]
     timer = gr.Timer(_REFRESH_SECONDS, active=False)
     # Without Gradio's queue: one request and its answer, however many people look on.
-    timer.tick(refresh, outputs=shown, show_progress="hidden", queue=False)
-    tab.select(refresh, outputs=shown, show_progress="hidden", queue=False)
-    tab.select(lambda: gr.Timer(active=True), outputs=timer, show_progress="hidden", queue=False)
+    timer.tick(
+        refresh, outputs=shown, show_progress="hidden", queue=False, api_visibility="private"
+    )
+    tab.select(
+        refresh, outputs=shown, show_progress="hidden", queue=False, api_visibility="private"
+    )
+    tab.select(
+        lambda: gr.Timer(active=True),
+        outputs=timer,
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
+    )
     for other in others:
         other.select(
-            lambda: gr.Timer(active=False), outputs=timer, show_progress="hidden", queue=False
+            lambda: gr.Timer(active=False),
+            outputs=timer,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
         )
     for button, command, said in (
         (train, "train", "Asked to train now"),
@@ -77,7 +91,11 @@ def make_model_page(
         (resume, "resume", "Asked to go on"),
     ):
         button.click(
-            _command(service, command, said), outputs=doing, show_progress="hidden", queue=False
+            _command(service, command, said),
+            outputs=doing,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
         )
 
 
@@ -96,7 +114,7 @@ def _doing(jobs: Sequence[Job]) -> str:
     if job.status != "running":
         return f"The trainer is not running: {job.reason or job.message}"
     text = job.message[:1].upper() + job.message[1:]
-    share = f" ({job.progress:.0%})" if 0 < job.progress < 1 else ""
+    share = f" ({100 * job.progress:.0f} %)" if 0 < job.progress < 1 else ""
     return f"{text}{share}"
 
 
@@ -114,7 +132,9 @@ def _facts(version: ModelVersion | None, workspace: Workspace) -> list[list[str]
         ["Features", version.feature_set],
     ]
     if "map" in metrics:
-        facts.append(["Mean average precision", f"{metrics['map']:.1%} on cells it had not seen"])
+        facts.append(
+            ["Mean average precision", f"{100 * metrics['map']:.1f} % on cells it had not seen"]
+        )
     if metrics.get("seconds") is not None:
         facts.append(["Time for the fit", f"{metrics['seconds']:.1f} s"])
     if metrics.get("categories_waiting"):

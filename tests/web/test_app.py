@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 
+import pytest
 from web_site import NAMES, Site
+
+from annotator.errors import WorkspaceError
+from annotator.web.app import run_server
 
 
 def test_the_web_application_does_not_import_torch() -> None:
@@ -52,3 +57,42 @@ def test_the_api_is_described_with_examples(site: Site) -> None:
         if not route.get("description")
     ]
     assert undocumented == []
+
+
+def test_a_second_server_on_the_workspace_names_the_first(site: Site) -> None:
+    with (
+        site.workspace.lock("server", "http://localhost:1234"),
+        pytest.raises(WorkspaceError, match=r"served already .* at http://localhost:1234"),
+    ):
+        run_server(site.workspace, port=0)
+
+
+def test_a_port_that_is_taken_is_named(site: Site) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(WorkspaceError, match=f"port {port}.*--port"):
+            run_server(site.workspace, port=port)
+
+
+def test_the_server_answers_when_it_says_so_and_ends_cleanly(site: Site) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from annotator.settings import Workspace
+from annotator.web.app import run_server
+
+def said(address):
+    print(address, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+run_server(Workspace.open(Path(sys.argv[1])), port=0, train=False, ready=said)
+print("ended", flush=True)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code, str(site.workspace.path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    address, ended = result.stdout.split()
+    assert address.startswith("http://127.0.0.1:")
+    assert ended == "ended", result.stderr
+    assert result.returncode == 0

@@ -281,6 +281,24 @@ test("an empty page looks again when pictures or categories are added", () => {
   }
 });
 
+test("categories that arrive after the first picture are listed at once", () => {
+  const bare = image(1, { suggestions: [], model_version: null });
+  const [before] = run(
+    initialState(),
+    { type: "started", categories: [], pending: [] },
+    { type: "page", images: [bare], position: 1, total: 1, asked: 1 },
+  );
+  assert.deepEqual(rowsHere(before), []);
+  const [state] = run(before, { type: "categories", categories: CATEGORIES });
+  assert.deepEqual(rowsHere(state).map((r) => r.name), NAMES);
+});
+
+test("categories that are added later leave an open list alone", () => {
+  const before = opened(image(1));
+  const [state] = run(before, { type: "categories", categories: [...CATEGORIES, { id: 8, name: "x" }] });
+  assert.deepEqual(rowsHere(state), rowsHere(before));
+});
+
 test("the next picture uses the new version", () => {
   const fresh = image(2, { model_version: 2, suggestions: [suggestion(6, 0.6)] });
   const [state] = run(

@@ -18,6 +18,10 @@ test("the saved chip tells what is where", () => {
   assert.equal(text({}), "All saved");
   assert.equal(text({ waiting: 3 }), "3 not saved yet");
   assert.equal(text({ waiting: 3, online: false }), "Connection lost: 3 kept here, retrying");
+  assert.equal(
+    text({ waiting: 3, online: false, answered: true }),
+    "Server in trouble: 3 kept here, retrying",
+  );
 });
 
 test("the model chip tells version and work", () => {

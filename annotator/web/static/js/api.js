@@ -52,7 +52,7 @@ export class Api {
     const text = await reason(response);
     if (response.status === MOVED) throw Object.assign(new Error(text), { moved: true });
     if (FINAL.has(response.status)) throw Object.assign(new Refused(text), { status: response.status });
-    throw new Error(text);
+    throw Object.assign(new Error(text), { status: response.status });
   }
 }
 

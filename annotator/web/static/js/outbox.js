@@ -31,6 +31,7 @@ export class Outbox {
     this.durable = true;
     this.sending = false;
     this.failures = 0;
+    this.answered = false; // the server was reached at the last try, but could not do it
     this.problem = ""; // why the last try failed, for whoever looks closer
     this.last = 0;
     this.entries = this.#stored();
@@ -38,8 +39,8 @@ export class Outbox {
 
   /** What the saved chip needs. */
   get state() {
-    const { entries, online, durable, problem } = this;
-    return { waiting: entries.length, online, durable, problem };
+    const { entries, online, durable, problem, answered } = this;
+    return { waiting: entries.length, online, durable, problem, answered };
   }
 
   /** Keep a change and send it as soon as those before it are through. */
@@ -101,6 +102,7 @@ export class Outbox {
       }
       this.failures += 1;
       this.problem = error.message;
+      this.answered = error.status !== undefined;
       this.#setOnline(false);
       const ms = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.failures - 1));
       await Promise.race([this.wait(ms), new Promise((resolve) => (this.awake = resolve))]);
@@ -118,6 +120,7 @@ export class Outbox {
     if (online) {
       this.failures = 0;
       this.problem = "";
+      this.answered = false;
     }
     this.changed(this.state);
   }

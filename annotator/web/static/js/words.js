@@ -37,13 +37,13 @@ export function sigmoid(logit) {
 
 /**
  * What the saved chip says.
- * @param {{waiting: number, online: boolean, durable: boolean}} outbox
+ * @param {{waiting: number, online: boolean, durable: boolean, answered?: boolean}} outbox
+ *   `answered`: the server was reached, but could not do it
  */
-export function savedText({ waiting, online, durable }) {
+export function savedText({ waiting, online, durable, answered = false }) {
   if (!online) {
-    return waiting
-      ? `Connection lost: ${waiting} kept here, retrying`
-      : "Connection lost, retrying";
+    const what = answered ? "Server in trouble" : "Connection lost";
+    return waiting ? `${what}: ${waiting} kept here, retrying` : `${what}, retrying`;
   }
   if (!waiting) return "All saved";
   return durable ? `${waiting} not saved yet` : `${waiting} not saved yet, keep this page open`;

@@ -30,6 +30,7 @@ export function makeFrame({ send, pictures, originalUrl }) {
   const name = h("span.file");
   const cells = h("span");
   const place = h("span");
+  const open = h("span", {}, h("span"), h("span.long", { text: " in this queue" }));
   const queue = h(
     "select",
     {
@@ -45,7 +46,7 @@ export function makeFrame({ send, pictures, originalUrl }) {
     stage,
     message,
     late,
-    h("figcaption", {}, name, cells, place, queue, zoomed),
+    h("figcaption", {}, name, cells, place, open, queue, zoomed),
   );
   let shown = null; // image id on stage
   let waiting = null;
@@ -139,19 +140,27 @@ export function makeFrame({ send, pictures, originalUrl }) {
         h("p", { text: `${state.failed.get(image.id)} Space goes on.` }),
       );
     }
+    const counts = state.status?.counts;
+    element.classList.toggle("bare", Boolean(empty) && !(counts?.images && counts.categories));
     attr(queue, "disabled", !state.ready);
     if (queue.value !== state.queue) queue.value = state.queue;
     if (!image || empty) {
       for (const part of [name, cells, place]) attr(part, "text", "");
+      open.hidden = true;
       return;
     }
     if (!failed) show(image);
+    // The only picture of a queue comes again without being loaded again.
+    if (shown === image.id && state.shownAt === null) {
+      requestAnimationFrame(() => send({ type: "shown", image: image.id }));
+    }
     const known = knownHere(state).count;
     attr(name, "text", image.file_name);
     attr(cells, "text", `${known} of ${plural(image.cells_total, "cell")} known`);
     const number = state.positions.get(image.id);
-    const open = state.total === null ? "" : ` · ${grouped(state.total)} open in this queue`;
-    attr(place, "text", number ? `picture ${grouped(number)}${open}` : "");
+    attr(place, "text", number ? `picture ${grouped(number)}` : "");
+    open.hidden = state.total === null;
+    attr(open.firstChild, "text", `${grouped(state.total ?? 0)} open`);
     void zoomTo(image, state.zoom && !failed);
     if (!state.zoom) delete stage.dataset.original;
   }

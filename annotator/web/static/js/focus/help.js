@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 
 const KEYS = [
   [["1", "–", "9"], "present"],
-  [["Shift 1", "–", "9"], "absent"],
+  [["Shift", "1", "–", "9"], "absent"],
   [["a", "–", "z"], "any category: type its first letters"],
   [["/"], "the same, also for names with e or z first"],
   [["Enter"], "the rest of what is shown is absent, next picture"],

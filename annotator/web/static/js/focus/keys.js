@@ -26,7 +26,7 @@ const REPEATS = new Set(["up", "down"]);
  * The command of a key press, or null where the key is not ours.
  * @param {KeyboardEvent} event or anything with its fields
  * @param {object} keys as DEFAULT_KEYS
- * @returns {?{command: string, slot?: number, value?: number, text?: string}}
+ * @returns {?{command: string, slot?: number, value?: number, text?: string, arrow?: string}}
  */
 export function commandOf(event, keys = DEFAULT_KEYS) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return null;
@@ -42,7 +42,7 @@ export function commandOf(event, keys = DEFAULT_KEYS) {
     // Shift+E is a typed capital; Shift+Enter belongs to the type-ahead alone.
     if (event.shiftKey && (/^\p{L}$/u.test(name) || name === "Enter")) continue;
     if (event.repeat && !REPEATS.has(command)) return { command: "ignore" };
-    return { command };
+    return name.startsWith("Arrow") ? { command, arrow: name.slice(5) } : { command };
   }
   if (/^\p{L}$/u.test(name) && !event.repeat) return { command: "type", text: name };
   return null;

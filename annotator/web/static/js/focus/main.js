@@ -123,19 +123,22 @@ export function mountFocus(root, session) {
   view.render(state);
 }
 
+const PAN = { Up: [0, -1], Down: [0, 1], Left: [-1, 0], Right: [1, 0] };
+
 function press(command, state, send, view) {
+  if (state.zoom && command.arrow) return view.frame.panBy(...PAN[command.arrow]);
   const commands = {
     slot: () => send({ type: "slot", slot: command.slot, value: command.value }),
     restAbsent: () => send({ type: "restAbsent" }),
-    next: () => (state.zoom && command.arrow ? view.frame.panBy(1, 0) : send({ type: "next" })),
+    next: () => send({ type: "next" }),
     previous: () => send({ type: "previous" }),
     undo: () => send({ type: "undo" }),
     why: () => send({ type: "why" }),
     zoom: () => send({ type: "zoom" }),
     type: () => send({ type: "type", text: command.text ?? "" }),
     help: () => send({ type: "help" }),
-    up: () => (state.zoom ? view.frame.panBy(0, -1) : send({ type: "move", by: -1 })),
-    down: () => (state.zoom ? view.frame.panBy(0, 1) : send({ type: "move", by: 1 })),
+    up: () => send({ type: "move", by: -1 }),
+    down: () => send({ type: "move", by: 1 }),
     more: () => send({ type: "more" }),
     selectedPresent: () => send({ type: "decideSelected", value: 1 }),
     selectedAbsent: () => send({ type: "decideSelected", value: -1 }),
@@ -182,6 +185,7 @@ function makeView(send, getState, pictures, session) {
     rows.render(image?.id, list, {
       selected: state.selected,
       why: state.why && Boolean(image?.model_version),
+      hasModel: Boolean(image?.model_version),
       evidenceOf: (category) => state.evidence.get(evidenceKey(image.id, category)),
     });
     const further = image ? moreHere(state).length : 0;

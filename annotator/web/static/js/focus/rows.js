@@ -35,7 +35,7 @@ export function makeRows(send, thumbnailUrl) {
     return item;
   }
 
-  function patch(item, row, { selected, why, evidence }) {
+  function patch(item, row, { selected, why, hasModel, evidence }) {
     const { cap, name, reason, bar, share, head } = item.parts;
     const isSelected = row.category === selected;
     item.classList.toggle("selected", isSelected);
@@ -45,7 +45,7 @@ export function makeRows(send, thumbnailUrl) {
     attr(cap, "aria-label", `${row.name}: mark present`);
     attr(cap, "title", row.slot ? `present (${row.slot}), absent (Shift ${row.slot})` : "present");
     attr(name, "text", row.name);
-    attr(reason, "text", row.state ? verdict(row.state) : reasonText(row));
+    attr(reason, "text", row.state ? verdict(row.state) : reasonText(row, hasModel));
     const ranked = row.probability !== null;
     bar.style.visibility = ranked ? "" : "hidden";
     if (ranked) {
@@ -101,8 +101,8 @@ export function makeRows(send, thumbnailUrl) {
   return { element, render };
 }
 
-function reasonText(row) {
-  if (row.source === "none") return "";
-  if (row.source === "prior") return "by how common it is";
+function reasonText(row, hasModel) {
+  if (row.source === "none" || (row.source === "prior" && !hasModel)) return "";
+  if (row.source === "prior") return "no model for it yet, by how common it is";
   return row.reasons.map((reason) => reason.text).join("; ");
 }

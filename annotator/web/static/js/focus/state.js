@@ -155,7 +155,7 @@ const HANDLERS = {
     fetch({ ...state, ready: true, categories, pending }, null),
   page: takePage,
   pageFailed: (state, { text }) => [say({ ...state, fetching: false }, text, "error"), []],
-  categories: (state, { categories }) => [{ ...state, categories }, []],
+  categories: takeCategories,
   refreshed: refreshAhead,
   image: (state, { image, at }) => [takeImages(state, [image], at), []],
   acknowledged: acknowledge,
@@ -239,6 +239,18 @@ function takePage(state, { images, position, total, asked, open, at }) {
     return [opened, [...effects, ...more]];
   }
   return [next, effects];
+}
+
+/** New categories come with the next picture; a picture that is open without any gets them now. */
+function takeCategories(state, { categories }) {
+  let next = { ...state, categories };
+  const image = currentImage(next);
+  if (!image) return [next, []];
+  if (!rowsHere(next).length) {
+    next = { ...next, lists: new Map(next.lists).set(image.id, freshList(next, image.id)) };
+    next.selected = rowsHere(next)[0]?.category ?? null;
+  }
+  return [next, [{ type: "reload", image: image.id }]];
 }
 
 /** A new model version: what was fetched ahead is asked for again; the open picture stays. */
@@ -418,7 +430,7 @@ function reject(state, { key, text, dropped = [] }) {
   const what =
     entry?.kind === "undo" ? "Nothing was taken back" : `Not saved: ${describe(state, entry?.cells ?? [])}`;
   const images = [...new Set((entry?.cells ?? []).map((cell) => cell.image))];
-  return [say(next, `${what}. ${text}`, "error"), images.map((image) => ({ type: "reload", image }))];
+  return [say(next, `${what} (${text})`, "error"), images.map((image) => ({ type: "reload", image }))];
 }
 
 /** Newest revision wins; the list of an open picture follows in place. */

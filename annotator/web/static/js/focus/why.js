@@ -89,7 +89,7 @@ function aloneLine(evidence) {
     .reduce((sum, source) => sum + source.contribution, evidence.start);
   return line(
     "Picture alone",
-    `${percent(sigmoid(logit))}, all together ${percent(evidence.probability)}.`,
+    `${percent(sigmoid(logit))}, in all ${percent(evidence.probability)}.`,
     "What the classifier says without other labels and similar pictures",
   );
 }

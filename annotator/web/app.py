@@ -9,7 +9,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -150,6 +150,7 @@ def run_server(
 
     Raises:
         WorkspaceError: if the workspace is served already or the address is taken.
+        KeyboardInterrupt: when it was asked to end, by Ctrl-C or SIGTERM, and everything is closed.
     """
     with ExitStack() as stack:
         lock = stack.enter_context(workspace.lock("server"))
@@ -174,8 +175,7 @@ def run_server(
             # Also when asked to end by a signal, the trainer is stopped and files are removed.
             stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with suppress(KeyboardInterrupt):
-            _Server(app, started).run(sockets=[listener])
+        _Server(app, started).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -87,8 +87,10 @@ def said(address):
     print(address, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
-run_server(Workspace.open(Path(sys.argv[1])), port=0, train=False, ready=said)
-print("ended", flush=True)
+try:
+    run_server(Workspace.open(Path(sys.argv[1])), port=0, train=False, ready=said)
+except KeyboardInterrupt:
+    print("ended", flush=True)
 """
     command = [sys.executable, "-W", "ignore", "-c", code, str(site.workspace.path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)

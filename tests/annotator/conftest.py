@@ -42,7 +42,7 @@ def any_project(
     """A small project, once on SQLite and once on PostgreSQL."""
     url = ""
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").new_database()
+        url = request.getfixturevalue("postgres").new_label_database()
     project = make_project(tmp_path / "workspace", url=url, template=empty_labels)
     yield project
     project.check()

@@ -146,7 +146,7 @@ def stage(name: str, arguments: Sequence[str]) -> Stage:
     """Run one command in a process of its own."""
     console.print(f"[dim]annotator {' '.join(arguments)}[/dim]", highlight=False, soft_wrap=True)
     started = time.perf_counter()
-    command = [sys.executable, "-m", "annotator.cli", *arguments]
+    command = [str(Path(sys.executable).with_name("annotator")), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:

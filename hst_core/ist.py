@@ -106,12 +106,14 @@ class _PairDots(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(first, second, vectors, rows_first, rows_second, rows_vector)
         dots = first.new_empty(len(rows_first))
+        room = _room(first, len(rows_first))
         for part in _blocks(first, len(rows_first)):
-            hidden = first[rows_first[part]].add_(second[rows_second[part]]).relu_()
+            hidden, spare = _hidden(room, first, second, rows_first[part], rows_second[part])
             if rows_vector is None:
                 dots[part] = hidden @ vectors
             else:
-                dots[part] = torch.linalg.vecdot(hidden, vectors[rows_vector[part]])
+                torch.index_select(vectors, 0, rows_vector[part], out=spare)
+                dots[part] = torch.linalg.vecdot(hidden, spare)
         return dots
 
     @staticmethod
@@ -120,14 +122,16 @@ class _PairDots(torch.autograd.Function):
         first, second, vectors, rows_first, rows_second, rows_vector = ctx.saved_tensors
         to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
         to_vectors = torch.zeros_like(vectors)
+        room = _room(first, len(rows_first))
         for part in _blocks(first, len(rows_first)):
             outer = gradient[part, None]
-            hidden = first[rows_first[part]].add_(second[rows_second[part]]).relu_()
+            hidden, inner = _hidden(room, first, second, rows_first[part], rows_second[part])
             if rows_vector is None:
                 to_vectors += gradient[part] @ hidden
-                inner = vectors * outer
+                torch.mul(vectors, outer, out=inner)
             else:
-                inner = vectors[rows_vector[part]].mul_(outer)
+                torch.index_select(vectors, 0, rows_vector[part], out=inner)
+                inner.mul_(outer)
             torch.ops.aten.threshold_backward.grad_input(inner, hidden, 0, grad_input=inner)
             to_first.index_add_(0, rows_first[part], inner)
             to_second.index_add_(0, rows_second[part], inner)
@@ -136,10 +140,31 @@ class _PairDots(torch.autograd.Function):
         return to_first, to_second, to_vectors, None, None, None
 
 
+def _room(values: Tensor, number: int) -> Tensor:
+    """Reserve two blocks that all parts share: fresh memory for each costs more than the sums."""
+    return values.new_empty(2, min(number, _block_size(values)), values.shape[1])
+
+
+def _hidden(
+    room: Tensor, first: Tensor, second: Tensor, rows_first: Tensor, rows_second: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Compute ``relu(A_i + B_j)`` in the first block; the second is free afterwards."""
+    hidden, spare = room[0, : len(rows_first)], room[1, : len(rows_first)]
+    # index_select copies whole rows; indexing with [] is several times slower.
+    torch.index_select(first, 0, rows_first, out=hidden)
+    torch.index_select(second, 0, rows_second, out=spare)
+    return hidden.add_(spare).relu_(), spare
+
+
+def _block_size(values: Tensor) -> int:
+    """Give the number of pairs that fit the cache of a CPU, or fill a GPU."""
+    elements = 2**18 if values.device.type == "cpu" else 2**26
+    return max(1, elements // max(1, values.shape[1]))
+
+
 def _blocks(values: Tensor, number: int) -> Iterator[slice]:
-    """Cut ``number`` pairs into blocks: within the cache of a CPU, large enough to fill a GPU."""
-    elements = 2**20 if values.device.type == "cpu" else 2**26
-    size = max(1, elements // max(1, values.shape[1]))
+    """Cut ``number`` pairs into blocks."""
+    size = _block_size(values)
     for start in range(0, number, size):
         yield slice(start, min(start + size, number))
 

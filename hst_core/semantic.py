@@ -45,9 +45,9 @@ class _BilinearScores(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(places, words, weight)
         scores = places.new_empty(len(places), len(words), places.shape[1])
+        room = _room(places, words)
         for image, some in _blocks(places, words):
-            product = places[image, None] * words[some, None]
-            scores[image, some] = product.tanh_() @ weight
+            scores[image, some] = _hidden(room[0], places[image], words[some]) @ weight
         return scores
 
     @staticmethod
@@ -56,23 +56,46 @@ class _BilinearScores(torch.autograd.Function):
         places, words, weight = ctx.saved_tensors
         to_places, to_words = torch.zeros_like(places), torch.zeros_like(words)
         to_weight = torch.zeros_like(weight)
+        room = _room(places, words)
         for image, some in _blocks(places, words):
             outer = gradient[image, some]
-            hidden = (places[image, None] * words[some, None]).tanh_()
+            hidden = _hidden(room[0], places[image], words[some])
             to_weight += outer.flatten() @ hidden.flatten(0, -2)
             # d tanh = 1 - tanh^2, times the two outer factors, in place of `hidden`.
             inner = hidden.square_().neg_().add_(1.0).mul_(weight).mul_(outer[..., None])
-            to_places[image] += (inner * words[some, None]).sum(dim=1)
-            to_words[some] += (inner * places[image, None]).sum(dim=(0, 2))
+            product = room[1, : inner.numel()].view(inner.shape)
+            torch.mul(inner, words[some, None], out=product)
+            to_places[image] += product.sum(dim=1)
+            torch.mul(inner, places[image, None], out=product)
+            to_words[some] += product.sum(dim=(0, 2))
         return to_places, to_words, to_weight
 
 
-def _blocks(places: Tensor, words: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Cut batch and categories into blocks that stay in a CPU's cache, or fill a GPU."""
-    elements = 2**20 if places.device.type == "cpu" else 2**26
+def _hidden(room: Tensor, places: Tensor, words: Tensor) -> Tensor:
+    """Compute ``tanh(P_bl * Q_c)`` of one block [images, categories, locations, channels]."""
+    images, locations, channels = places.shape
+    shape = (images, len(words), locations, channels)
+    block = room[: images * len(words) * locations * channels].view(shape)
+    return torch.mul(places[:, None], words[:, None], out=block).tanh_()
+
+
+def _room(places: Tensor, words: Tensor) -> Tensor:
+    """Reserve two blocks that all parts share."""
+    images, some = _block_shape(places, words)
+    return places.new_empty(2, images * some * places.shape[1] * places.shape[2])
+
+
+def _block_shape(places: Tensor, words: Tensor) -> tuple[int, int]:
+    """Give images and categories of a block that fits a CPU's cache, or fills a GPU."""
+    elements = 2**18 if places.device.type == "cpu" else 2**26
     row = max(1, places.shape[1] * places.shape[2])
     some = max(1, min(len(words), elements // row))
-    images = max(1, elements // (row * max(1, len(words))))
+    return max(1, min(len(places), elements // (row * some))), some
+
+
+def _blocks(places: Tensor, words: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Cut batch and categories into blocks."""
+    images, some = _block_shape(places, words)
     for start in range(0, len(places), images):
         for first in range(0, len(words), some):
             yield slice(start, start + images), slice(first, first + some)

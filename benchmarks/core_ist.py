@@ -3,7 +3,7 @@
     python benchmarks/core_ist.py                    the table: C = 20, 80, 200, 10 % and 50 % known
     python benchmarks/core_ist.py --categories 80    fewer rows
     python benchmarks/core_ist.py --device cuda
-    python benchmarks/core_ist.py --clock cpu        CPU seconds of one thread, where others work too
+    python benchmarks/core_ist.py --clock cpu        CPU seconds, on a machine that is not idle
 
 The plain formulation concatenates the features of all pairs and runs the paper's fully connected
 stack over them (HST Eq. 3): same weights, same losses. Both are measured in the same process, one
@@ -137,9 +137,7 @@ def pair_rows(categories: int, known: float, run: Run) -> Iterator[Row]:
         run,
     )
     if known < 0.5:  # all pairs cost the same whatever is known
-        yield compare(
-            f"all pairs, C = {categories}", images, plain_pairs, our_pairs, device, repeats
-        )
+        yield compare(f"all pairs, C = {categories}", images, plain_pairs, our_pairs, run)
 
 
 def step_row(categories: int, known: float, run: Run) -> Row:

@@ -194,6 +194,29 @@ def test_a_decision_of_somebody_else_is_there_when_the_picture_opens(
     expect(chip(focus, name, "present")).to_be_visible()
 
 
+def test_a_picture_is_enlarged_moved_and_made_small_again(focus: Page) -> None:
+    with focus.expect_request(re.compile("picture.*size=original")):
+        focus.keyboard.press("z")
+    frame = focus.locator(".focus .frame")
+    expect(frame).to_have_class(re.compile("zoomed"))
+    name = focus.locator(".focus .file").inner_text()
+    focus.keyboard.press("ArrowRight")  # moves the picture, not on to the next
+    expect(focus.locator(".focus .file")).to_have_text(name)
+    focus.keyboard.press("z")
+    expect(frame).not_to_have_class(re.compile("zoomed"))
+
+
+def finish_the_queue(page: Page, pictures: int) -> None:
+    """Answer everything by Enter."""
+    for _ in range(pictures):
+        expect(page.locator(".focus .stage img")).to_be_visible()
+        name = page.locator(".focus .file").inner_text()
+        page.wait_for_timeout(400)  # "rest absent" wants the picture to have been seen
+        page.keyboard.press("Enter")
+        expect(page.locator(".focus .file")).not_to_have_text(name)
+    expect(page.get_by_role("heading", name="This queue is finished")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("pictures", "names", "title"),
     [
@@ -223,5 +246,9 @@ def test_an_empty_project_says_what_to_do_next(
             expect(page.get_by_role("gridcell", name=HOSTILE)).to_be_visible()
             page.get_by_role("tab", name="Focus").click()
             expect(page.locator(".focus .row")).to_have_count(2)
+            finish_the_queue(page, pictures)
+            picture_of(page, "focus-finished")
+            page.keyboard.press("ArrowLeft")
+            expect(page.locator(".focus .stage img")).to_be_visible()
     finally:
         server.stop()

@@ -362,6 +362,19 @@ test("a queue without more pictures ends and can be left backwards", () => {
   assert.equal(currentImage(run(state, { type: "previous" })[0]).id, 1);
 });
 
+test("a picture that is done is not opened again because the server does not know yet", () => {
+  const [decided] = run(
+    opened(image(1, { cells_total: 3 })),
+    { type: "restAbsent", key: "k" },
+    { type: "page", images: [image(1, { cells_total: 3 })], position: 2, total: 1, asked: 2 },
+  );
+  assert.equal(currentImage(decided), null);
+  assert.equal(decided.ended, true);
+  const reply = { images: [image(1, { revision: 1, known: [known(3, -1), known(4, -1)] })] };
+  const [, effects] = run(decided, { type: "acknowledged", key: "k", reply });
+  assert.equal(ofType(effects, "fetch").length, 1);
+});
+
 test("a picture that comes while one waits for it opens", () => {
   const [waiting] = run(opened(image(1)), { type: "next" });
   const [state] = run(waiting, {

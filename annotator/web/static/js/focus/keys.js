@@ -53,6 +53,8 @@ export function belongsToTarget(event) {
   const target = event.target;
   if (!target?.closest) return false;
   if (target.closest("input, textarea, select, [contenteditable=true], dialog[open]")) return true;
+  // The tab that is open already has nothing to do with a further Enter: it is meant for the page.
+  if (target.closest("[role=tab][aria-selected=true]")) return false;
   const pressable = target.closest("button, a[href], summary, [role=tab]");
   return Boolean(pressable) && (event.key === "Enter" || event.key === " ");
 }

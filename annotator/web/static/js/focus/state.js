@@ -223,7 +223,12 @@ function takePage(state, { images, position, total, asked, open, at }) {
   const positions = new Map(state.positions);
   images.forEach((image, i) => positions.set(image.id, position + i));
   const current = open ? null : (currentImage(state)?.id ?? null);
-  const ahead = images.map((image) => image.id).filter((id) => id !== current);
+  // The server may not have the newest decisions yet and hand a picture out that is done.
+  const done = (image) =>
+    cellsOf(taken, image.id).size >= (state.queue === "unlabelled" ? 1 : image.cells_total);
+  const ahead = images
+    .filter((image) => image.id !== current && !done(image))
+    .map((image) => image.id);
   const next = {
     ...taken,
     positions,
@@ -403,6 +408,11 @@ function acknowledge(state, { key, reply, at }) {
   let next = { ...state, pending: state.pending.filter((e) => e.key !== key) };
   next = takeImages(next, reply.images, at);
   const effects = [];
+  if (next.ended && !currentImage(next) && !next.pending.length && !next.fetching) {
+    const [asking, more] = fetch(next, null); // now that the server knows everything
+    next = asking;
+    effects.push(...more);
+  }
   if (entry?.kind === "undo") {
     if (reply.summary && !entry.undoes) next = announce(next, reply.summary);
     if (reply.skipped) next = say(next, reply.summary, "info");

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotator import scenes
 from annotator.errors import InvalidInput, WorkspaceError
@@ -19,6 +20,9 @@ from annotator.service import AnnotationService
 from annotator.settings import SETTINGS_FILE, Settings, Workspace, write_atomically
 
 MARK = "demo.json"
+SHARE_WHOLE = 0.8  # of the known cells that lie in pictures known altogether
+FEW_IMAGES = 2_000  # up to which pictures are drawn large; more of them are drawn fast
+LARGE_PICTURES = (640, 480)
 PICTURES = "pictures"
 
 Stage = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -97,8 +101,9 @@ def make_demo(folder: Path, demo: Demo, stage: Stage) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     _mark(folder, demo, done=False)
     with stage("drawing pictures") as progress:
+        size = LARGE_PICTURES if demo.images <= FEW_IMAGES else scenes.SIZE
         paths, labels = scenes.draw_folder(
-            folder / PICTURES, demo.images, demo.seed, progress=progress
+            folder / PICTURES, demo.images, demo.seed, size=size, progress=progress
         )
     if (folder / SETTINGS_FILE).exists():
         workspace = Workspace.open(folder)
@@ -111,7 +116,7 @@ def make_demo(folder: Path, demo: Demo, stage: Stage) -> Workspace:
             service.add_images(
                 scan_images(paths, folder / PICTURES, workspace.thumbnail, progress=progress)
             )
-        chosen = np.random.default_rng(demo.seed).random(labels.shape) < demo.known
+        chosen = known_cells(labels.shape, demo.known, demo.seed)
         table = LabelTable(
             [path.name for path in paths], scenes.CATEGORIES, np.where(chosen, labels, 0)
         )
@@ -119,6 +124,19 @@ def make_demo(folder: Path, demo: Demo, stage: Stage) -> Workspace:
             import_labels(service, table, skip_missing=True, progress=progress)
     _mark(folder, demo, done=True)
     return workspace
+
+
+def known_cells(shape: tuple[int, int], known: float, seed: int) -> NDArray[np.bool_]:
+    """Choose the cells that are known at the start, about a share ``known`` of them.
+
+    Some pictures are known altogether, as after somebody went through them, and the rest is
+    scattered: only labels known side by side can teach which go together.
+    """
+    random = np.random.default_rng(seed)
+    whole = random.random((shape[0], 1)) < SHARE_WHOLE * known
+    # A cell outside the whole pictures is known with what is then missing to the share.
+    scattered = random.random(shape) < known * (1 - SHARE_WHOLE) / (1 - SHARE_WHOLE * known)
+    return whole | scattered
 
 
 def _words(demo: Demo | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.demo import Demo, existing_demo, make_demo
+from annotator.demo import Demo, existing_demo, known_cells, make_demo
 from annotator.errors import InvalidInput, WorkspaceError
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
@@ -84,3 +84,10 @@ def test_wrong_values_are_named() -> None:
         Demo(images=0)
     with pytest.raises(InvalidInput, match=r"known must be from 0 to 1, got 10 \(0\.1 is 10 %\)"):
         Demo(known=10)
+
+
+@pytest.mark.parametrize("known", [0.0, 0.1, 0.5, 1.0])
+def test_about_the_asked_share_of_cells_is_known_most_of_it_side_by_side(known: float) -> None:
+    chosen = known_cells((4_000, 20), known, seed=1)
+    assert chosen.mean() == pytest.approx(known, abs=0.03)
+    assert chosen.all(axis=1).mean() >= 0.7 * known

@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import csv
 import io
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,6 +27,7 @@ from annotator.errors import AnnotatorError, Conflict, FormatError, InvalidInput
 from annotator.formats.coco import coco_to_labels, labels_to_coco
 from annotator.formats.csv import IMAGE_COLUMN, csv_to_labels, labels_to_csv
 from annotator.formats.table import (
+    ABSENT,
     LabelledImage,
     LabelTable,
     PresentLabel,
@@ -420,20 +422,18 @@ def _labelled(
 
 
 def _labelled_image(one: ExportImage, name: str, view: Export) -> LabelledImage:
-    present = one.states == 1
-    facts = zip(
-        one.category_ids[present].tolist(),
-        one.event_ids[present].tolist(),
-        one.scores[present].tolist(),
-        strict=True,
-    )
-    labels = [
-        PresentLabel(ident, view.provenance(event), None if score != score else score)
-        for ident, event, score in facts
-    ]
-    absent = one.category_ids[one.states == -1].tolist()
+    present: list[PresentLabel] = []
+    absent: list[int] = []
+    # Lists: for the few cells of one picture, numpy's calls would cost more than the work.
+    columns = (one.category_ids, one.states, one.event_ids, one.scores)
+    for ident, state, event, score in zip(*(c.tolist() for c in columns), strict=True):
+        if state == ABSENT:
+            absent.append(ident)
+        else:
+            shown = None if math.isnan(score) else score
+            present.append(PresentLabel(ident, view.provenance(event), shown))
     image = one.image
-    return LabelledImage(image.id, name, image.width, image.height, labels, absent)
+    return LabelledImage(image.id, name, image.width, image.height, present, absent)
 
 
 def _coco_counts(path: Path) -> tuple[int, dict[int, tuple[int, int, int]]]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from operator import attrgetter
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -62,7 +63,7 @@ def labels_to_coco(
         out: text file opened for writing.
         description: of the data set.
     """
-    by_id = sorted(ident for ident, _ in categories)
+    texts = {ident: str(ident) for ident in sorted(ident for ident, _ in categories)}
     info = {"description": description, "version": "1.0", "profile": "labels"}
     listed = [{"id": ident, "name": name} for ident, name in categories]
     out.write(f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": [')
@@ -72,10 +73,10 @@ def labels_to_coco(
     count, between = 0, ""
     with tempfile.TemporaryFile("w+", encoding="ascii") as waiting:
         for image in images:
-            out.write(between + _image_line(image, by_id))
-            for line in _annotation_lines(image, count, attributes):
-                waiting.write(f",{line}" if count else line)
-                count += 1
+            out.write(between + _image_line(image, texts))
+            if lines := _annotation_lines(image, count, attributes):
+                waiting.write(("," if count else "") + ",".join(lines))
+                count += len(lines)
             between = ","
         out.write('],\n"annotations": [')
         waiting.seek(0)
@@ -84,33 +85,35 @@ def labels_to_coco(
     out.write("]}\n")
 
 
-def _image_line(image: LabelledImage, by_id: Sequence[int]) -> str:
+def _image_line(image: LabelledImage, texts: Mapping[int, str]) -> str:
+    """One picture; ``texts`` are the category ids as written, ascending."""
     present = sorted([label.category_id for label in image.present])
-    absent = sorted(image.absent)
-    known = {*present, *absent}
-    unknown = [ident for ident in by_id if ident not in known]
+    known = {*present, *image.absent}
+    absent = ", ".join([texts[ident] for ident in sorted(image.absent)])
+    unknown = ", ".join([text for ident, text in texts.items() if ident not in known])
     return (
         f'\n{{"id": {image.id}, "file_name": {json.dumps(image.file_name)}, '
         f'"width": {image.width}, "height": {image.height}, "pos_category_ids": {present}, '
-        f'"neg_category_ids": {absent}, "unknown_category_ids": {unknown}}}'
+        f'"neg_category_ids": [{absent}], "unknown_category_ids": [{unknown}]}}'
     )
 
 
 def _annotation_lines(
     image: LabelledImage, before: int, attributes: dict[Provenance, str]
-) -> Iterator[str]:
-    for number, label in enumerate(
-        sorted(image.present, key=lambda label: label.category_id), start=before + 1
-    ):
-        origin = label.provenance
-        if origin not in attributes:
-            attributes[origin] = _attributes(origin)
+) -> list[str]:
+    lines = []
+    area = image.width * image.height
+    labels = sorted(image.present, key=attrgetter("category_id"))
+    for number, label in enumerate(labels, start=before + 1):
+        origin = attributes.get(label.provenance)
+        if origin is None:
+            origin = attributes[label.provenance] = _attributes(label.provenance)
         score = "" if label.score is None else f'"score": {round(label.score, 6)}, '
-        yield (
+        lines.append(
             f'\n{{"id": {number}, "image_id": {image.id}, "category_id": {label.category_id}, '
-            f'"iscrowd": 0, "area": {image.width * image.height}, {score}'
-            f'"attributes": {attributes[origin]}}}'
+            f'"iscrowd": 0, "area": {area}, {score}"attributes": {origin}}}'
         )
+    return lines
 
 
 def _attributes(origin: Provenance) -> str:

@@ -52,7 +52,8 @@ class ResidualCooccurrence:
         offset: Float32[np.ndarray, "images categories"],
         *,
         number_of_folds: int = 5,
-        l2: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0),
+        l2: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0),
+        most_images: int = 20_000,
         seed: int = 0,
         previous: ResidualCooccurrence | None = None,
         should_stop: ShouldStop | None = None,
@@ -68,12 +69,16 @@ class ResidualCooccurrence:
             offset: log odds from the picture, likewise.
             number_of_folds: at least 2.
             l2: strengths to choose from.
-            seed: of the folds.
+            most_images: a sample of this many images stands for more of them.
+            seed: of the folds and the sample.
             previous: start from this fit; it may have fewer categories.
             should_stop: asked before every step.
         """
         image_folds = fold_of_images(len(labels), number_of_folds, seed)
-        data = _Data.gather(labels, reference, offset, image_folds)
+        rows = np.flatnonzero(np.count_nonzero(labels, axis=1) >= 2)
+        if len(rows) > most_images:
+            rows = np.random.default_rng(seed).choice(rows, most_images, replace=False)
+        data = _Data.gather(labels[rows], reference[rows], offset[rows], image_folds[rows])
         categories = labels.shape[1]
         start = torch.zeros(number_of_folds + 1, categories, categories)
         if previous is not None and len(previous.fold_matrices) == number_of_folds:
@@ -122,7 +127,7 @@ def fold_of_images(images: int, number_of_folds: int, seed: int) -> NDArray[np.i
 
 
 class _Data(NamedTuple):
-    """The images with at least two known cells; others neither learn from V nor teach it."""
+    """Images to fit V on; one with fewer than two known cells has nothing to teach it."""
 
     surprise: Tensor
     target: Tensor
@@ -138,14 +143,12 @@ class _Data(NamedTuple):
         offset: NDArray[np.float32],
         image_folds: NDArray[np.int8],
     ) -> _Data:
-        rows = np.flatnonzero(np.count_nonzero(labels, axis=1) >= 2)
-        labels = labels[rows]
         return cls(
-            torch.from_numpy(residuals(labels, reference[rows])),
+            torch.from_numpy(residuals(labels, reference)),
             torch.from_numpy((labels == 1).astype(np.float32)),
             torch.from_numpy((labels != 0).astype(np.float32)),
-            torch.from_numpy(offset[rows].astype(np.float32)),
-            torch.from_numpy(image_folds[rows]),
+            torch.from_numpy(offset),
+            torch.from_numpy(image_folds),
         )
 
 

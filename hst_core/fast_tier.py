@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int8, Int32
 from numpy.typing import NDArray
 from scipy.special import expit
+from torch import Tensor
+from torch.nn import functional
 
 from hst_core.cooccurrence import ResidualCooccurrence
 from hst_core.cst import CategoryPrototypes
@@ -61,7 +63,7 @@ class FastTierConfig:
     neighbour_temperature: float = 0.1
     prototypes: int = 10
     exemplars: int = 12
-    cooccurrence_l2: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
+    cooccurrence_l2: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
     stack_cells: int = 200_000
     seed: int = 0
 
@@ -222,6 +224,39 @@ class FastTier:
         return cls(_State.from_dict(state), None)
 
 
+class Centres(NamedTuple):
+    """The mean direction of the images known to show each category.
+
+    The mean cosine to any number of prototypes is the cosine to one vector (reference §4). Taking
+    the centre for it makes leaving a fold out a subtraction, where clusters would have to be found
+    anew: clusters that a cell helped to form know the cell even if it is taken out of its own.
+
+    Attributes:
+        vectors: sums of unit vectors, brought to unit length; 0 for a category without positives.
+        mean: of the cosine over the images that the fit saw.
+        scale: 1 / standard deviation of the cosine; 0 if there is none.
+    """
+
+    vectors: Tensor  # [categories, coordinates]
+    mean: Tensor  # [categories]
+    scale: Tensor  # [categories]
+
+    @classmethod
+    def of(cls, units: Tensor, positive: NDArray[np.bool_]) -> Centres:
+        """Compute the centres from the positive cells [images, categories]."""
+        sums = torch.from_numpy(positive.astype(np.float32)).T @ units
+        vectors = functional.normalize(sums, dim=1)
+        cosine = units @ vectors.T
+        deviation = cosine.std(dim=0, correction=0)
+        scale = torch.where(deviation > 1e-6, 1.0 / deviation.clamp(min=1e-6), 0.0)
+        return cls(vectors, cosine.mean(dim=0), scale)
+
+    def nearness(self, units: Tensor) -> NDArray[np.float32]:
+        """Return the standard score of the cosine to each centre; 0 without a centre."""
+        values: NDArray[np.float32] = ((units @ self.vectors.T - self.mean) * self.scale).numpy()
+        return values
+
+
 @dataclass(frozen=True)
 class _Images:
     """What belongs to the fitted images."""
@@ -238,7 +273,7 @@ class _State:
     space: FeatureSpace
     base: LinearBase
     prototypes: CategoryPrototypes
-    prototype_scale: NDArray[np.float32]  # [2, categories]: mean and deviation of the cosine
+    centres: Centres
     cooccurrence: ResidualCooccurrence
     picture_stack: EvidenceStack
     stack: EvidenceStack
@@ -256,7 +291,7 @@ class _State:
             "space": self.space.state_dict(),
             "base": self.base.state_dict(),
             "prototypes": self.prototypes.state_dict(),
-            "prototype_scale": torch.from_numpy(self.prototype_scale),
+            "centres": self.centres._asdict(),
             "cooccurrence": {
                 "matrix": torch.from_numpy(self.cooccurrence.matrix),
                 "fold_matrices": torch.from_numpy(self.cooccurrence.fold_matrices),
@@ -287,7 +322,7 @@ class _State:
             space=FeatureSpace.from_state_dict(state["space"]),
             base=LinearBase.from_state_dict(state["base"]),
             prototypes=module,
-            prototype_scale=state["prototype_scale"].numpy(),
+            centres=Centres(**state["centres"]),
             cooccurrence=ResidualCooccurrence(
                 cooccurrence["matrix"].numpy(),
                 cooccurrence["fold_matrices"].numpy(),
@@ -304,11 +339,6 @@ class _State:
             extra=tuple((str(name), bool(live)) for name, live in state["extra"]),
         )
 
-    def prototype_values(self, cosine: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Bring cosines of all categories to one scale."""
-        mean, deviation = self.prototype_scale
-        return _standard(cosine, mean, deviation)
-
     def score_others(
         self,
         vectors: NDArray[np.float32],
@@ -321,12 +351,11 @@ class _State:
         base = self.base.logits(coordinates).numpy()
         fitted = expit(self.base.logits(graph.coordinates).numpy())
         voters = _voters(self.config, indices, similarities, len(graph))
-        cosine = self.prototypes.similarity(coordinates).scores.numpy()
         stored = {
             "base": base,
             "prior": np.broadcast_to(self.prior_logit, shape),
             "neighbours": voters.vote(fitted, self.labels, self.prior_logit),
-            "prototypes": self.prototype_values(cosine),
+            "prototypes": self.centres.nearness(functional.normalize(coordinates, dim=1)),
             **{name: extra[name] for name, live in self.extra if not live and name in extra},
         }
         return _assemble(self, stored, {}, (indices, similarities))
@@ -378,7 +407,7 @@ class _Fitting:
         )
         self.progress(0.6, "asking the neighbours")
         stored = self.base_and_neighbours(base)
-        prototypes, scale, stored["prototypes"] = self.fit_prototypes()
+        prototypes, centres, stored["prototypes"] = self.fit_prototypes()
         stored |= {s.name: s.values for s in self.extra if not s.live}
         self.progress(0.75, "fitting co-occurrence")
         kinds = _KINDS | {s.name: s.kind for s in self.extra}
@@ -405,7 +434,7 @@ class _Fitting:
             space=self.graph.space,
             base=base,
             prototypes=prototypes,
-            prototype_scale=scale,
+            centres=centres,
             cooccurrence=cooccurrence,
             picture_stack=picture_stack,
             stack=stack,
@@ -439,10 +468,8 @@ class _Fitting:
             prior[held] = np.broadcast_to(self.priors[1 + fold], prior.shape)[held]
         return {"base": logits, "prior": prior, "neighbours": votes}
 
-    def fit_prototypes(
-        self,
-    ) -> tuple[CategoryPrototypes, NDArray[np.float32], NDArray[np.float32]]:
-        """Return the prototypes, the scale of their cosines, and the values, left one out."""
+    def fit_prototypes(self) -> tuple[CategoryPrototypes, Centres, NDArray[np.float32]]:
+        """Return the prototypes, the centres, and how near every image is to the latter."""
         coordinates, labels = self.graph.coordinates, torch.from_numpy(self.labels)
         prototypes = CategoryPrototypes(
             self.labels.shape[1],
@@ -453,11 +480,17 @@ class _Fitting:
         for category in range(self.labels.shape[1]):
             check_stop(self.should_stop)
             prototypes.fit(coordinates, labels, seed=self.config.seed, categories=[category])
-        found = prototypes.similarity(coordinates, labels)
-        cosine = found.scores.numpy()
-        scale = np.stack([cosine.mean(axis=0), cosine.std(axis=0)]).astype(np.float32)
-        values = _standard(cosine, *scale)
-        return prototypes, scale, np.where(found.valid.numpy(), values, 0.0).astype(np.float32)
+        units = functional.normalize(coordinates, dim=1)
+        centres = [
+            Centres.of(units, (self.labels == 1) & (self.folds != f))
+            for f in range(-1, self.config.folds)
+        ]
+        values = centres[0].nearness(units)
+        for fold, without in enumerate(centres[1:]):
+            held = self.folds == fold
+            if held.any():
+                values[held] = without.nearness(units)[held]
+        return prototypes, centres[0], values
 
     def sample_cells(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return rows and columns of the known cells that the stack is fitted on."""
@@ -554,14 +587,6 @@ def _voters(
         count=config.neighbours,
         temperature=config.neighbour_temperature,
     )
-
-
-def _standard(
-    cosine: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Standard score per category; 0 where all cosines are equal."""
-    scaled = (cosine - mean) / np.maximum(deviation, 1e-6)
-    return np.where(deviation > 1e-6, scaled, 0.0).astype(np.float32)
 
 
 def _prior_logit(labels: NDArray[np.int8]) -> NDArray[np.float32]:

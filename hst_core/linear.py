@@ -7,7 +7,7 @@ the model itself and one per fold for its out-of-fold values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from hst_core.stacking import rescaled_log_loss
 from hst_core.stopping import ShouldStop, check_stop
 
 
@@ -154,12 +155,17 @@ class LinearConfig:
         tolerance: of the solver.
         reuse_growth: an earlier choice of strength is kept until the number of known cells has
             grown by this factor.
+        most_cells: known cells of a category that a fit uses at most; beyond that a sample stands
+            for the others of its sign.
+        choice_categories: categories that take part in the choice of the strength, at most.
     """
 
-    l2: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
+    l2: tuple[float, ...] = (0.03, 0.1, 0.2, 0.4, 1.0)
     prior_weight: float = 1.0
     tolerance: float = 1e-3
     reuse_growth: float = 1.25
+    most_cells: int = 20_000
+    choice_categories: int = 24
 
 
 @dataclass(frozen=True)
@@ -206,9 +212,10 @@ class LinearBase:
         known = int(np.count_nonzero(labels))
         start = fitter.start(previous)
         if previous is None or known > config.reuse_growth * previous.known:
-            l2, parameters = fitter.choose(start)
+            l2, start = fitter.choose(start)
         else:
-            l2, parameters = previous.l2, fitter.solve(start, previous.l2)
+            l2 = previous.l2
+        parameters = fitter.solve(start, l2)
         return cls(parameters[:, :-1], parameters[:, -1], l2, known)
 
     def logits(
@@ -230,15 +237,15 @@ class LinearBase:
 class _Group(NamedTuple):
     """Categories that are solved together, and the rows that any of them knows."""
 
-    categories: slice
+    categories: NDArray[np.intp]
     rows: NDArray[np.intp]
 
 
 class _Fitter:
     """Builds and solves the problems of :meth:`LinearBase.fit`, a group of categories at a time."""
 
-    #: Logits of one group; bounds the memory of a fit.
-    _CELLS = 2**24
+    #: Logits up to which all categories are solved at once; bounds the memory of a fit.
+    _CELLS = 2**22
 
     def __init__(
         self,
@@ -254,19 +261,6 @@ class _Fitter:
         self.positives = (labels == 1).sum(axis=0)
         self.counts = (labels != 0).sum(axis=0)
         self.share = (self.positives.sum() + 1.0) / (self.counts.sum() + 10.0)
-        self.groups = list(self._groups())
-
-    def _groups(self) -> list[_Group]:
-        """Take few categories at a time where few rows are known: each then skips the others'."""
-        images, categories = self.labels.shape
-        width = max(1, self._CELLS // (max(1, images) * (self.number_of_folds + 1)))
-        if self.counts.sum() < 0.3 * self.labels.size and images > 20_000:
-            width = 1
-        groups = []
-        for first in range(0, categories, width):
-            part = slice(first, min(first + width, categories))
-            groups.append(_Group(part, np.flatnonzero(self.labels[:, part].any(axis=1))))
-        return groups
 
     def start(self, previous: LinearBase | None) -> Tensor:
         """Return a first guess [fits, coordinates + 1, categories]."""
@@ -275,18 +269,23 @@ class _Fitter:
         weight = self.config.prior_weight
         rate = (self.positives + weight * self.share) / (self.counts + weight)
         start[:, -1] = torch.from_numpy(np.log(rate / (1 - rate)).astype(np.float32))
-        if previous is not None:
+        if previous is not None and len(previous.bias) == fits:
             old = previous.bias.shape[1]
             start[:, :-1, :old] = previous.weight
             start[:, -1, :old] = previous.bias
         return start
 
     def choose(self, start: Tensor) -> tuple[float, Tensor]:
-        """Return the strength with the lowest out-of-fold log loss, and its solution."""
+        """Return the strength with the lowest out-of-fold log loss, and a start near its solution.
+
+        The logits are rescaled before they are judged: strong regularisation shrinks them, which
+        the stack undoes.
+        """
+        categories = self._telling_categories()
         best: tuple[float, float, Tensor] | None = None
         for l2 in sorted(self.config.l2, reverse=True):
-            start = self.solve(start, l2)
-            loss = self._out_of_fold_loss(start)
+            start = self.solve(start, l2, categories)
+            loss = rescaled_log_loss(*self._held_out(start, categories))
             if best is not None and loss > best[0]:
                 break  # the loss is close to convex in log l2
             best = (loss, l2, start)
@@ -294,45 +293,70 @@ class _Fitter:
             raise ValueError("l2 must name at least one strength, got none")
         return best[1], best[2]
 
-    def _out_of_fold_loss(self, parameters: Tensor) -> float:
-        total = 0.0
-        for part, rows in self.groups:
-            z, labels = self.coordinates[rows], self.labels[rows, part]
-            target = torch.from_numpy((labels == 1).astype(np.float32))
-            for fold in range(self.number_of_folds):
-                fit = parameters[1 + fold, :, part]
-                logits = torch.addmm(fit[-1], z, fit[:-1])
-                held = torch.from_numpy((labels != 0) & (self.folds[rows, part] == fold))
-                terms = softplus(logits).addcmul_(target, logits, value=-1.0)
-                total += float(terms[held].sum())
-        return total
-
-    def solve(self, start: Tensor, l2: float) -> Tensor:
-        """Solve all columns from ``start`` [fits, coordinates + 1, categories]."""
-        out = torch.empty_like(start)
-        for part, rows in self.groups:
-            guess = start[:, :, part].permute(1, 0, 2)
+    def solve(self, start: Tensor, l2: float, categories: NDArray[np.intp] | None = None) -> Tensor:
+        """Solve the columns of some categories, all if None; the others stay as in ``start``."""
+        wanted = np.arange(self.labels.shape[1]) if categories is None else categories
+        out = start.clone()
+        for group in self._groups(wanted):
+            guess = start[:, :, group.categories].permute(1, 0, 2)
             solved = minimise(
-                self._problem(part, rows, l2),
+                self._problem(group, l2),
                 guess.reshape(len(guess), -1),
                 tolerance=self.config.tolerance,
                 should_stop=self.should_stop,
             )
-            out[:, :, part] = solved.reshape(guess.shape).permute(1, 0, 2)
+            out[:, :, group.categories] = solved.reshape(guess.shape).permute(1, 0, 2)
         return out
 
-    def _problem(self, part: slice, rows: NDArray[np.intp], l2: float) -> LogisticProblem:
-        fits = self.number_of_folds + 1
-        labels, folds = self.labels[rows, part], self.folds[rows, part]
-        known = torch.from_numpy(labels != 0)
-        of_fold = torch.from_numpy(folds)
-        weights = torch.stack([known, *(known & (of_fold != f) for f in range(fits - 1))], dim=1)
-        targets = torch.from_numpy(labels == 1)[:, None].expand(weights.shape)
+    def _telling_categories(self) -> NDArray[np.intp]:
+        """Return categories with both signs, from few to many positives."""
+        fit = np.flatnonzero((self.positives > 0) & (self.positives < self.counts))
+        fit = fit[np.argsort(self.positives[fit], kind="stable")]
+        count = min(len(fit), self.config.choice_categories)
+        return fit[np.linspace(0, len(fit) - 1, count).round().astype(np.intp)] if count else fit
+
+    def _groups(self, categories: NDArray[np.intp]) -> Iterator[_Group]:
+        """Take all categories at once if that is little work, else each with its own rows."""
+        images, fits = len(self.labels), self.number_of_folds + 1
+        together = images * fits * len(categories) <= self._CELLS
+        for group in [categories] if together else np.split(categories, len(categories)):
+            rows = np.zeros(images, dtype=bool)
+            for category in group:
+                rows |= self._rows(int(category))
+            yield _Group(group, np.flatnonzero(rows))
+
+    def _rows(self, category: int) -> NDArray[np.bool_]:
+        """Mark the images whose cell of this category takes part in the fit."""
+        known: NDArray[np.bool_] = self.labels[:, category] != 0
+        most = self.config.most_cells
+        if self.counts[category] <= most:
+            return known
+        chosen = np.zeros_like(known)
+        # The same order for every category, and for the next fit as long as no image is added.
+        order = np.random.default_rng(0).random(len(known))
+        (_, present), (_, absent) = self._signs(category)
+        for sign, others in ((1, absent), (-1, present)):
+            room = max(most // 2, most - others)
+            cells = np.flatnonzero(self.labels[:, category] == sign)
+            chosen[cells[order[cells].argsort(kind="stable")[:room]]] = True
+        return chosen
+
+    def _signs(self, category: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        present = int(self.positives[category])
+        return (1, present), (-1, int(self.counts[category]) - present)
+
+    def _problem(self, group: _Group, l2: float) -> LogisticProblem:
+        fits, categories = self.number_of_folds + 1, len(group.categories)
+        cells = np.ix_(group.rows, group.categories)
+        labels, of_fold = self.labels[cells], torch.from_numpy(self.folds[cells])
+        weight = torch.from_numpy(self._weights(group, labels))
+        weights = torch.stack([weight, *(weight * (of_fold != f) for f in range(fits - 1))], dim=1)
+        targets = torch.from_numpy((labels == 1).astype(np.float32))[:, None].expand(weights.shape)
         # One more row at the origin with the common share of positives as its target.
-        prior = torch.full((1, fits * labels.shape[1]), self.config.prior_weight)
-        weight = torch.cat([weights.flatten(1).float(), prior])
-        target = torch.cat([targets.flatten(1).float(), torch.full_like(prior, self.share)])
-        z = torch.cat([self.coordinates[rows], torch.zeros(1, self.coordinates.shape[1])])
+        prior = torch.full((1, fits * categories), self.config.prior_weight)
+        weight = torch.cat([weights.flatten(1), prior])
+        target = torch.cat([targets.flatten(1), torch.full_like(prior, self.share)])
+        z = torch.cat([self.coordinates[group.rows], torch.zeros(1, self.coordinates.shape[1])])
         return LogisticProblem(
             forward=lambda p: torch.addmm(p[-1], z, p[:-1]),
             adjoint=lambda r: torch.cat([z.T @ r, r.sum(dim=0, keepdim=True)]),
@@ -341,6 +365,17 @@ class _Fitter:
             penalty=self._penalty(l2, weight.shape[1]),
             curvature=self._curvature(z, weight, target, l2),
         )
+
+    def _weights(self, group: _Group, labels: NDArray[np.int8]) -> NDArray[np.float32]:
+        """Let the cells that take part stand for all known cells of their sign."""
+        weights: NDArray[np.float32] = (labels != 0).astype(np.float32)
+        for column, category in enumerate(group.categories.tolist()):
+            if self.counts[category] > self.config.most_cells:
+                weights[:, column] *= self._rows(category)[group.rows]
+                for sign, total in self._signs(category):
+                    cells = (labels[:, column] == sign) & (weights[:, column] > 0)
+                    weights[cells, column] = total / max(1, int(cells.sum()))
+        return weights
 
     def _penalty(self, l2: float, columns: int) -> Tensor:
         penalty = torch.full((self.coordinates.shape[1] + 1, columns), l2)
@@ -355,3 +390,20 @@ class _Fitter:
         variance = (0.5 * rate * (1 - rate) * total).clamp(min=1e-4)
         diagonal = z.square().mean(dim=0)[:, None] * variance + l2
         return torch.cat([diagonal, variance[None]])
+
+    def _held_out(
+        self, parameters: Tensor, categories: NDArray[np.intp], most: int = 50_000
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return logits of known cells from fits that had not seen them, and their labels."""
+        images = max(1, most * len(self.labels) // max(1, int(self.counts[categories].sum())))
+        step = max(1, len(self.labels) // images)
+        rows = np.flatnonzero((self.labels[:, categories] != 0).any(axis=1))[::step]
+        z, cells = self.coordinates[rows], np.ix_(rows, categories)
+        labels, folds = self.labels[cells], self.folds[cells]
+        logits, present = [], []
+        for fold in range(self.number_of_folds):
+            fit = parameters[1 + fold][:, categories]
+            held = (labels != 0) & (folds == fold)
+            logits.append(torch.addmm(fit[-1], z, fit[:-1]).numpy()[held])
+            present.append(labels[held] == 1)
+        return np.concatenate(logits).astype(np.float64), np.concatenate(present).astype(np.float64)

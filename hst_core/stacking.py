@@ -212,7 +212,10 @@ def rescaled_log_loss(
 
     It judges held-out logits by what they tell, whatever their scale.
     """
-    values = np.column_stack([np.ones(len(logit)), logit])
+    if not len(logit):
+        return _log_loss(logit, present)
+    standard = (logit - logit.mean()) / max(float(logit.std()), 1e-6)
+    values = np.column_stack([np.ones(len(logit)), standard])
     weights = _fit_weights(values, present, np.array([0.0, 1.0]))
     return _log_loss(values @ weights, present)
 
@@ -236,7 +239,7 @@ def _select(
 
     Evidence that would have to be turned around to help is noise, and goes first.
     """
-    names = [s.name for s in sources]
+    names, kinds = [s.name for s in sources], [s.kind for s in sources]
     order = np.argsort(fold, kind="stable")
     values = np.column_stack([np.ones(len(present)), *(s.values for s in sources)])
     values = values[order].astype(np.float64)
@@ -258,9 +261,11 @@ def _select(
         for column, (_, without) in fits.items():
             name = names[column - 1]
             with_source[name], without_source[name] = loss, without
-        candidates = {c: f[1] for c, f in fits.items() if names[c - 1] != required}
-        worst = min(candidates, key=lambda c: candidates[c], default=None)
-        if worst is None or candidates[worst] > loss:
+        droppable = [c for c in columns[1:] if names[c - 1] != required]
+        # Evidence that speaks against itself is noise, however well it happens to fit.
+        absurd = [c for c in droppable if weights[columns.index(c)] < 0 and kinds[c - 1] != "prior"]
+        worst = min(absurd or droppable, key=lambda c: fits[c][1], default=None)
+        if worst is None or (not absurd and fits[worst][1] > loss):
             kept = [names[c - 1] for c in columns[1:]]
             return _Selection(kept, weights, with_source, without_source)
         columns.remove(worst)
@@ -293,7 +298,7 @@ def _fit_weights(
         hessian = (values * (p * (1 - p))[:, None]).T @ values + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)
         # Far from the solution a full step may overshoot; one unit of logit at a time cannot.
-        largest = np.abs(step * np.maximum(np.sqrt(penalty), 1.0)).max()
+        largest = np.abs(step * np.sqrt(penalty)).max()
         weights -= step / max(1.0, largest)
         if largest < 1e-5:
             break

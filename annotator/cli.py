@@ -610,12 +610,14 @@ def _import(
 
 def _tell_imported(file: Path, report: Imported) -> None:
     from annotator.console import listed, say, warn
+    from annotator.formats.table import some
 
     say(
         f"{file.name}: {report.images:,} pictures; {report.present:,} cells present, "
         f"{report.absent:,} absent, {report.unknown:,} unknown."
     )
-    listed(f"{len(report.new_categories):,} categories added", report.new_categories)
+    if report.new_categories:
+        say(f"{len(report.new_categories):,} new categories: {some(report.new_categories, 10)}.")
     listed(f"{len(report.missing):,} pictures are not in the workspace", report.missing)
     cells = report.cells
     say(f"In the workspace: {cells.added:,} cells decided, {cells.confirmed:,} were so already.")

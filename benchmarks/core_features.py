@@ -37,6 +37,7 @@ from hst_core.features import (
     CPU_BATCH,
     FEATURE_SETS,
     GPU_BATCH,
+    MAX_LANES,
     FeatureSet,
     FeatureStore,
     extract,
@@ -106,15 +107,16 @@ def run_bare(network: Backbone, batches: Sequence[Tensor], device: str) -> None:
 
 def run_lanes(network: Backbone, batches: Sequence[Tensor], device: str) -> None:
     """Run forward passes as ``extract`` does, one lane per core."""
-    lanes = (os.cpu_count() or 1) if device == "cpu" else 1
+    cores = os.cpu_count() or 1
+    lanes = min(cores, MAX_LANES) if device == "cpu" else 1
 
     def forward(pixels: Tensor) -> None:
         with torch.inference_mode():
             network(pixels).mean((2, 3))
 
     threads = torch.get_num_threads()
-    set_one = (lambda: torch.set_num_threads(1)) if device == "cpu" else (lambda: None)
-    with ThreadPoolExecutor(lanes, initializer=set_one) as pool:
+    share = (max(1, cores // lanes),)
+    with ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=share) as pool:
         list(pool.map(forward, batches))
     torch.set_num_threads(threads)
 

@@ -845,11 +845,12 @@ def _pipeline(
     """Yield batches in order; decoding and forward passes run ahead in threads."""
     on_cpu = run.device.type == "cpu"
     cores = _cores()
-    lanes = cores if on_cpu else 1
+    lanes = min(cores, MAX_LANES) if on_cpu else 1
     size = batch_size or (CPU_BATCH if on_cpu else GPU_BATCH)
     groups = iter([images[i : i + size] for i in range(0, len(images), size)])
     decoders = ThreadPoolExecutor(workers or cores, "decode")
-    forward = ThreadPoolExecutor(lanes, "forward", _use_one_thread if on_cpu else None)
+    share = max(1, cores // lanes)
+    forward = ThreadPoolExecutor(lanes, "forward", torch.set_num_threads, (share,))
     ahead: deque[Future[_Batch]] = deque()
 
     def submit() -> None:
@@ -872,8 +873,11 @@ def _pipeline(
         forward.shutdown()
 
 
+#: Pictures per forward pass: few enough on a CPU that a layer's output stays near its cache.
 CPU_BATCH = 4
 GPU_BATCH = 64
+#: More lanes would wait for Python's lock; with more cores, each lane uses several.
+MAX_LANES = 8
 
 
 def _cores() -> int:
@@ -881,10 +885,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def _read(sizes: Sequence[int], image_hash: str, path: Path) -> _Squares | _Failure:

@@ -30,8 +30,8 @@ from annotator.types import CellBatch, DecideResult, UndoResult
 Cell = tuple[int, int]
 
 # Few of everything, so that people get in each other's way.
-cell = st.tuples(st.integers(1, 2), st.integers(1, 2))
-some_cells = st.dictionaries(cell, st.sampled_from([-1, 0, 1]), min_size=1, max_size=3)
+cell = st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 1)])
+some_cells = st.dictionaries(cell, st.sampled_from([1, -1, 0]), min_size=1, max_size=2)
 someone = st.sampled_from(["ana", "bo"])
 
 
@@ -160,19 +160,15 @@ class AnyHistory(RuleBasedStateMachine):
         assert report.added + report.overwritten == len(changed)
         self.story.decide(report.event_id, person, changed)
 
-    @precondition(lambda self: self.requests)
+    @precondition(lambda self: self.requests and self.undos)
     @rule(data=st.data())
-    def repeat_a_decision(self, data: st.DataObject) -> None:
+    def repeat(self, data: st.DataObject) -> None:
         person, cells, key, first = data.draw(st.sampled_from(self.requests))
         again = self.request(person, cells, key)
         assert (again.repeated, again.event_id) == (True, first.event_id)
-
-    @precondition(lambda self: self.undos)
-    @rule(data=st.data())
-    def repeat_an_undo(self, data: st.DataObject) -> None:
-        person, key, first = data.draw(st.sampled_from(self.undos))
-        again = self.project.service.undo(self.ids[person], key=key)
-        assert (again.repeated, again.event_id, again.left) == (True, first.event_id, first.left)
+        person, key, done = data.draw(st.sampled_from(self.undos))
+        undone = self.project.service.undo(self.ids[person], key=key)
+        assert (undone.repeated, undone.event_id, undone.left) == (True, done.event_id, done.left)
 
     @invariant()
     def the_table_is_as_told_and_the_log_explains_it(self) -> None:
@@ -197,8 +193,8 @@ def test_any_history_is_explained_by_its_log(empty_labels: Path) -> None:
     run_state_machine_as_test(
         OnAnEmptyDatabase,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=20,
+            max_examples=30,
+            stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

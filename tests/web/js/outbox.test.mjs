@@ -23,12 +23,13 @@ class Memory {
 
 /** An outbox whose server is a function; the clock stands still unless told otherwise. */
 function make(send, { storage = new Memory(), scope = "w", now = () => 5 } = {}) {
-  const log = { acknowledged: [], refused: [], states: [], waits: [] };
+  const log = { added: [], acknowledged: [], refused: [], states: [], waits: [] };
   const outbox = new Outbox({
     storage,
     scope,
     send,
     now,
+    added: (entry) => log.added.push(entry.key),
     acknowledged: (entry) => log.acknowledged.push(entry.key),
     refused: (entry, text, dropped) => log.refused.push([entry.key, text, dropped]),
     changed: (state) => log.states.push(state),
@@ -156,4 +157,11 @@ test("a half-written entry is thrown away", () => {
   storage.setItem("annotator.outbox.w.1.a", '{"key": "a", "ce');
   assert.equal(make(async () => {}, { storage }).outbox.entries.length, 0);
   assert.equal(storage.length, 0);
+});
+
+test("a change is told of before it is sent", async () => {
+  let told = null;
+  const made = make(async () => void (told = [...made.log.added]));
+  await made.outbox.add(entry("a"));
+  assert.deepEqual(told, ["a"]);
 });

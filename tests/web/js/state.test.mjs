@@ -471,3 +471,57 @@ test("a change is described by its names", () => {
   const cells = [3, 4, 5, 6].map((category) => ({ image: 1, category, state: -1 }));
   assert.equal(described({ categories: CATEGORIES }, cells), "4 absent: cup, fork, car, …");
 });
+
+test("a picture from another page opens before the open one, and the way forward leads back", () => {
+  const [state, effects] = run(opened(image(1), image(2)), { type: "visited", image: image(9) });
+  assert.equal(currentImage(state).id, 9);
+  assert.deepEqual(ofType(effects, "fetch"), []);
+  const [back, more] = run(state, { type: "next" });
+  assert.equal(currentImage(back).id, 1);
+  assert.deepEqual(ofType(more, "fetch"), []);
+});
+
+test("a picture from another page never counts as passed in the queue", () => {
+  const nothing = initialState();
+  const [state] = run(
+    nothing,
+    { type: "visited", image: image(9) },
+    { type: "started", categories: CATEGORIES, pending: [] },
+    { type: "page", images: [image(1), image(2)], position: 1, total: 2, asked: 1 },
+  );
+  const [, effects] = run(state, { type: "next" });
+  assert.equal(ofType(effects, "fetch")[0].after, null);
+});
+
+const sweep = (key, image) => ({
+  key,
+  kind: "decide",
+  source: "sweep",
+  text: "60 cups on Sweep",
+  cells: [{ image, category: 3, state: 1 }],
+});
+
+test("a change from another page shows at once and is what undo takes back next", () => {
+  const [state] = run(opened(image(1)), { type: "slot", slot: 2, value: 1, key: "k" });
+  const [swept] = run(state, { type: "sent", entry: sweep("s", 1) });
+  assert.equal(stateOf(swept, 1, 3), 1);
+  const [undone, effects] = run(swept, { type: "undo", key: "u" });
+  assert.equal(ofType(effects, "send")[0].entry.undoes, "s");
+  assert.match(undone.notice.text, /60 cups on Sweep/);
+  assert.equal(undone.done.at(-1).key, "k");
+});
+
+test("an undo on another page takes its change off the list of this one", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "sent", entry: sweep("s", 1) },
+    { type: "sent", entry: { key: "u", kind: "undo", undoes: "s" } },
+  );
+  assert.deepEqual(state.done, []);
+});
+
+test("pictures that a large change from another page touched are asked for again", () => {
+  const [state] = run(opened(image(1), image(2)), { type: "sent", entry: sweep("s", 1) });
+  const [, effects] = run(state, { type: "acknowledged", key: "s", reply: { images: [] } });
+  assert.deepEqual(ofType(effects, "reload"), [{ type: "reload", image: 1 }]);
+});

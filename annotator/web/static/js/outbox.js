@@ -19,13 +19,15 @@ export class Outbox {
    * @param {string} options.scope workspace id; entries of others are left alone
    * @param {(entry: object) => Promise<object>} options.send resolves with the reply, rejects
    *   with `Refused`, or with anything else where the server was not reached
+   * @param {(entry) => void} options.added told of every change at once
    * @param {(entry, reply) => void} options.acknowledged
    * @param {(entry, text, dropped: string[]) => void} options.refused
    * @param {(state: object) => void} options.changed
    * @param {(ms: number) => Promise<void>} options.wait
    */
-  constructor({ storage, scope, send, acknowledged, refused, changed, wait, now = Date.now }) {
+  constructor({ storage, scope, send, acknowledged, refused, changed, wait, added, now = Date.now }) {
     Object.assign(this, { storage, send, acknowledged, refused, changed, wait, now });
+    this.added = added ?? (() => {});
     this.prefix = `annotator.outbox.${scope}.`;
     this.online = true;
     this.durable = true;
@@ -56,6 +58,7 @@ export class Outbox {
       this.durable = false;
     }
     this.entries.push(kept);
+    this.added(entry);
     this.changed(this.state);
     return this.pump();
   }

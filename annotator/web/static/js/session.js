@@ -40,6 +40,7 @@ export class Session {
       storage: this.storage,
       scope: this.status.workspace.id,
       send: (entry) => this.#deliver(entry),
+      added: (entry) => this.emit("sent", entry),
       acknowledged: (entry, reply) => this.emit("acknowledged", entry, reply),
       refused: (entry, text, dropped) => this.emit("refused", entry, text, dropped),
       changed: (state) => {
@@ -58,6 +59,23 @@ export class Session {
       if (this.outbox.entries.length && !this.outbox.durable) event.preventDefault();
     });
     this.#poll();
+  }
+
+  /**
+   * Keep a change of this person and send it after those before it. All pages hear of it:
+   * "sent" at once, then "acknowledged" (entry, reply) or "refused" (entry, text, dropped).
+   *
+   * @param {object} entry `{key, kind: "decide", source, model, cells: [{image, category, state}],
+   *   text}` or `{key, kind: "undo", undoes}`; `source` is the page ("focus", "sweep", …), `text`
+   *   says in a few words what was done, for whoever takes it back
+   */
+  send(entry) {
+    return this.outbox.add({ ...entry, user: this.user.id });
+  }
+
+  /** Show a picture on Focus; the place in its queue is kept. */
+  openImage(image) {
+    this.emit("open-image", Number(image));
   }
 
   /** Work under another name from now on; what is unsent stays with the one who did it. */
@@ -114,7 +132,12 @@ export class Session {
     const body =
       entry.kind === "undo"
         ? { key: entry.key }
-        : { key: entry.key, source: "focus", model_version: entry.model, cells: entry.cells };
+        : {
+            key: entry.key,
+            source: entry.source ?? "focus",
+            model_version: entry.model ?? null,
+            cells: entry.cells,
+          };
     return this.api.post(entry.kind === "undo" ? "/undo" : "/decisions", body, {
       user: entry.user,
     });

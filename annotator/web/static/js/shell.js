@@ -42,10 +42,17 @@ export function mountHeader(root, session) {
     attr(user, "text", who);
     attr(user, "aria-label", `You are ${who}; change`);
   });
+  session.on("open-image", () => openTab("Focus"));
   session.on("moved", (text) => {
     moved.hidden = false;
     attr(moved, "text", text);
   });
+}
+
+/** Open one of the pages by the word on its tab. */
+export function openTab(title) {
+  const tabs = document.querySelectorAll("#annotator-tabs > .tab-wrapper [role=tab]");
+  [...tabs].find((tab) => tab.textContent.trim() === title)?.click();
 }
 
 /** Ask for the name to work under, in a dialog that also chooses the colours. */

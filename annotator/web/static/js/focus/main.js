@@ -53,7 +53,7 @@ export function mountFocus(root, session) {
   const effects = {
     send: ({ entry }) => {
       measureAck(entry.key);
-      void session.outbox.add({ ...entry, user: session.user.id });
+      void session.send(entry);
     },
     fetch: async ({ after, count, asked, open }) => {
       const query = new URLSearchParams({ count });
@@ -78,6 +78,11 @@ export function mountFocus(root, session) {
         images.map((id) => session.quietly(() => session.api.get(`/images/${id}`))),
       );
       send({ type: "refreshed", images: fresh.filter(Boolean) });
+    },
+    visit: async ({ image }) => {
+      const found = await session.persist(() => session.api.get(`/images/${image}`));
+      if (found.error) send({ type: "pageFailed", text: found.error });
+      else send({ type: "visited", image: found });
     },
     reload: async ({ image }) => {
       const fresh = await session.quietly(() => session.api.get(`/images/${image}`));
@@ -110,6 +115,8 @@ export function mountFocus(root, session) {
 
   session.on("status", (status) => send({ type: "status", status }));
   session.on("outbox", () => view.render(state));
+  session.on("open-image", (image) => run({ type: "visit", image }));
+  session.on("sent", (entry) => send({ type: "sent", entry }));
   session.on("acknowledged", (entry, reply) => {
     measureAck(entry.key, true);
     send({ type: "acknowledged", key: entry.key, reply });

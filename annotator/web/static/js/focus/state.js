@@ -33,6 +33,7 @@ export function initialState() {
     cursor: -1, // place in the trail
     ahead: [], // image ids fetched but not opened
     positions: new Map(), // image id -> its number in the queue
+    guests: new Set(), // pictures opened from another page, not by the queue
     total: null, // pictures that are still open in the queue
     ended: false, // the queue has nothing more
     fetching: false,
@@ -158,6 +159,8 @@ const HANDLERS = {
   categories: takeCategories,
   refreshed: refreshAhead,
   image: (state, { image, at }) => [takeImages(state, [image], at), []],
+  visited: visit,
+  sent: takeForeign,
   acknowledged: acknowledge,
   rejected: reject,
   status: takeStatus,
@@ -267,7 +270,8 @@ function refreshAhead(state, { images, at }) {
 /** The next picture: one that was gone back from, else the next of the queue. */
 function goForward(state, at, leave = true) {
   if (state.cursor < state.trail.length - 1) return openAt(state, state.cursor + 1, at);
-  const left = state.trail[state.cursor] ?? state.trail.at(-1) ?? null;
+  const queued = state.trail.slice(0, state.cursor + 1).filter((id) => !state.guests.has(id));
+  const left = queued.at(-1) ?? null;
   if (!state.ahead.length) {
     const waiting = { ...state, cursor: state.trail.length, shownAt: null, ended: false };
     return state.fetching ? [waiting, []] : fetch(waiting, left);
@@ -284,6 +288,19 @@ function goForward(state, at, leave = true) {
 
 function goBack(state, at) {
   return state.cursor > 0 ? openAt(state, state.cursor - 1, at) : [state, []];
+}
+
+/** A picture from another page, before the one that is open: the way forward leads back to it. */
+function visit(state, { image, at }) {
+  const known = takeImages(state, [image], at, { keepLists: true });
+  if (currentImage(known)?.id === image.id) return [known, []];
+  const place = Math.max(0, Math.min(known.cursor, known.trail.length));
+  const trail = [...known.trail.slice(0, place), image.id, ...known.trail.slice(place)];
+  const lists = new Map(known.lists);
+  lists.delete(image.id);
+  const guests = new Set(known.guests).add(image.id);
+  const [opened, effects] = openAt({ ...known, trail, lists, guests }, place, at);
+  return [say(opened, "Opened from another page. Space goes back to the queue.", "info"), effects];
 }
 
 function openAt(state, cursor, at) {
@@ -339,6 +356,7 @@ function decide(state, pairs, key) {
     key,
     kind: "decide",
     cells,
+    source: "focus",
     model: state.lists.get(image.id)?.model ?? null,
   };
   let next = {
@@ -391,11 +409,13 @@ function undo(state, { key, at }) {
   let next = { ...state, done: state.done.slice(0, -1), pending: [...state.pending, entry] };
   const effects = [{ type: "send", entry }];
   if (!last) return [announce(next, "Taking back your last change"), effects];
-  if (currentImage(next)?.id !== last.image) {
+  if (last.image !== null && currentImage(next)?.id !== last.image) {
     const [moved, more] = openAt(next, placeOf(next, last.image), at);
     next = moved;
     effects.push(...more);
   }
+  // Nothing of it is to be seen here, so it is written.
+  if (last.image === null) next = say(next, `Taken back: ${last.text}`, "info");
   const category = last.before[0]?.category;
   if (rowsHere(next).some((row) => row.category === category)) next.selected = category;
   next = regiveSlots(announce(next, `Taken back: ${last.text}`));
@@ -403,11 +423,27 @@ function undo(state, { key, at }) {
   return [withWhy, [...effects, ...more]];
 }
 
+/**
+ * A change that another page made. Undo takes back a person's newest change wherever it was made,
+ * so this page has to know of it.
+ */
+function takeForeign(state, { entry }) {
+  if (state.pending.some((e) => e.key === entry.key)) return [state, []];
+  const pending = [...state.pending, { ...entry, cells: entry.cells ?? [], foreign: true }];
+  if (entry.kind === "undo") {
+    const taken = entry.undoes ?? state.done.at(-1)?.key;
+    return [{ ...state, pending, done: state.done.filter((d) => d.key !== taken) }, []];
+  }
+  const text = entry.text ?? plural(entry.cells.length, "cell");
+  const mark = { key: entry.key, image: null, before: [], text };
+  return [{ ...state, pending, done: [...state.done, mark].slice(-KEEP_UNDO) }, []];
+}
+
 function acknowledge(state, { key, reply, at }) {
   const entry = state.pending.find((e) => e.key === key);
   let next = { ...state, pending: state.pending.filter((e) => e.key !== key) };
   next = takeImages(next, reply.images, at);
-  const effects = [];
+  const effects = entry?.foreign ? touched(next, entry, reply) : [];
   if (next.ended && !currentImage(next) && !next.pending.length && !next.fetching) {
     const [asking, more] = fetch(next, null); // now that the server knows everything
     next = asking;
@@ -418,7 +454,7 @@ function acknowledge(state, { key, reply, at }) {
     if (reply.skipped) next = say(next, reply.summary, "info");
     // Nothing of this visit was left to take back: show where the server took something back.
     const image = reply.images[0]?.id;
-    if (!entry.undoes && image !== undefined && currentImage(next)?.id !== image) {
+    if (!entry.undoes && !entry.foreign && image !== undefined && currentImage(next)?.id !== image) {
       const [moved, more] = openAt(withTrail(next, image), placeOf(next, image), at);
       next = moved;
       effects.push(...more);
@@ -426,6 +462,18 @@ function acknowledge(state, { key, reply, at }) {
   }
   const [withWhy, more] = withEvidence(next);
   return [withWhy, [...effects, ...more]];
+}
+
+/** Pictures that a change from another page touched; of many the answer carries no states. */
+function touched(state, entry, reply) {
+  const told = new Set(reply.images.map((image) => image.id));
+  const ids = new Set(entry.cells.map((cell) => cell.image).filter((id) => !told.has(id)));
+  const current = currentImage(state)?.id;
+  const ahead = state.ahead.filter((id) => ids.has(id));
+  return [
+    ...(ids.has(current) ? [{ type: "reload", image: current }] : []),
+    ...(ahead.length ? [{ type: "refresh", images: ahead }] : []),
+  ];
 }
 
 /** The server refused: the change is taken back by leaving `pending`, and said aloud. */

@@ -30,12 +30,13 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     text,
 )
 
 from annotator.names import NAME_LENGTH
 
-REVISION = "0001"
+REVISION = "0002"
 """Newest migration this program knows; a test compares it with the migrations folder."""
 
 
@@ -224,4 +225,65 @@ lease = Table(
     Column("place", Integer, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Index(None, "user_id", "queue"),
+)
+
+flag = Table(
+    "flag",
+    metadata,
+    _id(),
+    _key("image_id", "image.id", nullable=False, index=True),
+    _key("user_id", "user.id", nullable=False),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("at", UtcDateTime, nullable=False),
+    # A flag is closed, not removed: what was noted stays readable.
+    Column("closed_at", UtcDateTime),
+    _key("closed_by", "user.id"),
+    sqlite_autoincrement=True,
+)
+
+contract = Table(
+    "contract",
+    metadata,
+    _id(),
+    Column("kind", String(20), nullable=False),
+    # NULL covers every category (pooled).
+    _key("category_id", "category.id"),
+    Column("target", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("status", String(20), nullable=False, index=True),
+    # Set once the blind answers are in; NULL where nothing could be proved.
+    Column("threshold", Float),
+    Column("cells", Integer, nullable=False, server_default=text("0")),
+    Column("bound", Float, nullable=False, server_default=text("1")),
+    _key("user_id", "user.id"),
+    _key("model_version_id", "model_version.id"),
+    # The event that decided its cells, and the one that took them back.
+    _key("event_id", "event.id", index=True),
+    _key("withdrawn_event_id", "event.id"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("config", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    _key("contract_id", "contract.id", nullable=False),
+    # ``proposal``: drawn from the pool before anything is decided; ``watch``: from what it decided.
+    Column("stream", String(20), nullable=False),
+    # Rank in the random order of the pool that the contract's seed gives. The sample is always the
+    # first ranks without a gap, so that nobody can leave out a cell after having seen it.
+    Column("place", Integer, nullable=False),
+    _key("image_id", "image.id", nullable=False),
+    _key("category_id", "category.id", nullable=False),
+    Column("score", Float),
+    Column("drawn_at", UtcDateTime, nullable=False),
+    # The blind answer: 1 present, -1 absent, NULL while it is asked.
+    Column("state", SmallInteger),
+    _key("event_id", "event.id", index=True),
+    UniqueConstraint("contract_id", "stream", "place"),
+    Index(None, "image_id", "category_id"),
+    sqlite_autoincrement=True,
 )

@@ -4,24 +4,68 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from postgres_server import PostgresServer
-from sqlalchemy import text
+from sqlalchemy import create_engine, insert, select, text
 
 import annotator.db
-from annotator.db import schema
+from annotator.db import schema, store
 from annotator.db.engine import Database
 from annotator.errors import WorkspaceError
 
 
 def url(path: Path) -> str:
     return f"sqlite:///{path}"
+
+
+def migrations() -> Config:
+    config = Config()
+    config.set_main_option("path_separator", "os")
+    folder = Path(next(iter(annotator.db.__path__))) / "migrations"
+    config.set_main_option("script_location", str(folder))
+    return config
+
+
+def first_version(address: str) -> None:
+    """A database as the first version of the program left it, with some data."""
+    engine = create_engine(address)
+    config = migrations()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in (
+            "INSERT INTO category (id, name, name_key, position, added_at, present) "
+            "VALUES (1, 'cup', 'cup', 1, '2026-01-02', 1)",
+            "INSERT INTO image (id, sha256, path, file_name, width, height, bytes, format, "
+            "added_at, known) VALUES (1, 'ab', 'a.jpg', 'a.jpg', 4, 3, 9, 'jpeg', '2026-01-02', 1)",
+            "INSERT INTO event (id, kind, source, at, cell_count, summary) "
+            "VALUES (1, 'decide', 'focus', '2026-01-02', 1, '{}')",
+            "INSERT INTO decision (image_id, category_id, state, event_id) VALUES (1, 1, 1, 1)",
+        ):
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def check_first_version_is_kept(address: str) -> None:
+    first_version(address)
+    with Database.open(address) as database:
+        assert differences(database) == []
+        with database.reading() as connection:
+            assert connection.execute(select(schema.decision)).all() == [(1, 1, 1, None, 1)]
+            assert store.categories(connection)[0].present == 1
+        with database.writing() as connection:
+            at = datetime(2026, 1, 3, tzinfo=UTC)
+            user = store.add_user(connection, "ana", at)
+            connection.execute(insert(schema.flag).values(image_id=1, user_id=user, at=at))
+            assert connection.execute(select(schema.flag)).one() == (1, 1, user, "", at, None, None)
 
 
 def differences(database: Database) -> list[object]:
@@ -42,12 +86,16 @@ def test_migrations_lead_to_the_schema_on_postgresql(postgres: PostgresServer) -
     Database.open(address).close()
 
 
+def test_data_of_the_first_version_is_kept(tmp_path: Path) -> None:
+    check_first_version_is_kept(url(tmp_path / "labels.db"))
+
+
+def test_data_of_the_first_version_is_kept_on_postgresql(postgres: PostgresServer) -> None:
+    check_first_version_is_kept(postgres.new_database())
+
+
 def test_the_program_knows_its_newest_migration() -> None:
-    config = Config()
-    config.set_main_option("path_separator", "os")
-    folder = Path(next(iter(annotator.db.__path__))) / "migrations"
-    config.set_main_option("script_location", str(folder))
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.REVISION
+    assert ScriptDirectory.from_config(migrations()).get_current_head() == schema.REVISION
 
 
 def test_creating_what_is_there_keeps_it(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,26 @@ from annotator.db import leases
 from annotator.errors import InvalidInput
 from annotator.scores import ScoreFolder
 
-Queue = Literal["uncertain", "unlabelled", "random"]
-QUEUES: tuple[str, ...] = get_args(Queue)
+
+@dataclass(frozen=True)
+class QueueKind:
+    """What a page needs to offer a queue.
+
+    Attributes:
+        words: for the person who chooses it.
+        blind: suggestions and their probabilities are not shown, nor is what is known.
+    """
+
+    words: str
+    blind: bool = False
+
+
+QUEUES: Mapping[str, QueueKind] = {
+    "uncertain": QueueKind("least certain first"),
+    "unlabelled": QueueKind("least labelled first"),
+    "random": QueueKind("random order"),
+}
+"""All queues by name, in the order in which they are offered."""
 
 _FEW_OPEN = 1_000
 

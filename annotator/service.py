@@ -30,7 +30,7 @@ from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
-from annotator.queue_orders import Hand, QueueOrders, check_queue
+from annotator.queue_orders import QUEUES, Hand, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
 from annotator.suggestions import CellEvidence
@@ -50,6 +50,7 @@ from annotator.types import (
     LeftCell,
     ModelVersion,
     Provenance,
+    QueueInfo,
     QueuePage,
     Status,
     StoredSuggestion,
@@ -585,6 +586,16 @@ class AnnotationService:
 
     # --------------------------------------------------------------------------------- queues
 
+    def queues(self) -> list[QueueInfo]:
+        """The queues there are, with how many pictures wait in each."""
+        with self.database.reading() as connection:
+            categories = store.count_categories(connection)
+            return [
+                QueueInfo(name, kind.words, waiting, kind.blind)
+                for name, kind in QUEUES.items()
+                for waiting in [store.count_open(connection, _closed_from(name, categories))]
+            ]
+
     def next_images(
         self, user_id: int, queue: str, *, count: int = 1, after: int | None = None
     ) -> QueuePage:
@@ -596,7 +607,7 @@ class AnnotationService:
 
         Args:
             user_id: who asks; each person has an own position.
-            queue: ``uncertain``, ``unlabelled`` or ``random``.
+            queue: one of `queue_orders.QUEUES`.
             count: how many, 1 to 100.
             after: the picture this person is through with, decided or not.
 
@@ -619,7 +630,7 @@ class AnnotationService:
                 require(store.image(connection, after), "image", after)
                 leases.add_visit(connection, user_id, queue, after, now)
                 leases.release_own(connection, user_id, [after])
-            below = 1 if queue == "unlabelled" else store.count_categories(connection)
+            below = _closed_from(queue, store.count_categories(connection))
             mine = leases.own_leases(connection, user_id, queue, below)
             total = store.count_open(connection, below)
             hand = Hand(connection, user_id, queue, below)
@@ -634,6 +645,7 @@ class AnnotationService:
                 images=states,
                 position=leases.count_visits(connection, user_id, queue),
                 total=total,
+                blind=QUEUES[queue].blind,
             )
 
     # ---------------------------------------------------------------------- whole project
@@ -824,6 +836,11 @@ def _rows(view: View) -> NDArray[np.void]:
         ],
         dtype=packed.ROW,
     )
+
+
+def _closed_from(queue: str, categories: int) -> int:
+    """Known cells from which a picture has nothing to decide in a queue."""
+    return 1 if queue == "unlabelled" else categories
 
 
 def _check_version(connection: Connection, version_id: int | None) -> None:

@@ -209,11 +209,30 @@ class QueuePage:
         images: in order; fewer than asked for when the queue runs out.
         position: pictures of this queue that the user has been through.
         total: pictures that still have something to decide in this queue.
+        blind: what the model says and what is known is not to be shown.
     """
 
     images: tuple[ImageState, ...]
     position: int
     total: int
+    blind: bool = False
+
+
+@dataclass(frozen=True)
+class QueueInfo:
+    """A queue that can be chosen.
+
+    Attributes:
+        name: for `AnnotationService.next_images`.
+        words: for the person who chooses.
+        waiting: pictures that still have something to decide in it.
+        blind: as in `QueuePage`.
+    """
+
+    name: str
+    words: str
+    waiting: int
+    blind: bool
 
 
 @dataclass(frozen=True)

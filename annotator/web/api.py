@@ -34,6 +34,7 @@ from annotator.web.models import (
     ImageOut,
     NewCategories,
     NewUser,
+    QueueOut,
     QueuePageOut,
     StatusOut,
     UndoIn,
@@ -50,7 +51,6 @@ MOVED = 421
 _IMMUTABLE = "private, max-age=31536000, immutable"
 _DECODERS = 2  # pictures decoded at once; a photograph of 60 megapixels takes 180 MB
 
-Queue = Literal["uncertain", "unlabelled", "random"]
 User = Annotated[
     int, Header(alias="X-Annotator-User", description="Id of the person, from POST /users.", ge=1)
 ]
@@ -124,9 +124,14 @@ def make_router(
         user = service.ensure_user(body.name)
         return UserOut(id=user.id, name=user.name)
 
+    @router.get("/queues")
+    def queues() -> list[QueueOut]:
+        """The queues there are, in the order in which to offer them."""
+        return [QueueOut(**vars(queue)) for queue in service.queues()]
+
     @router.get("/queues/{queue}/next")
     def next_images(
-        queue: Queue,
+        queue: str,
         user: User,
         count: Annotated[int, Query(ge=1, le=MAX_AHEAD)] = 1,
         after: Annotated[int | None, Query(description="Continue behind this image.")] = None,
@@ -137,6 +142,7 @@ def make_router(
             images=[ImageOut.of(image) for image in page.images],
             position=page.position + 1,
             total=page.total,
+            blind=page.blind,
         )
 
     @router.get("/images/{image}")

@@ -155,6 +155,16 @@ class QueuePageOut(BaseModel):
     images: list[ImageOut]
     position: int = Field(description="Number of the first one in this person's pass, from 1.")
     total: int = Field(description="Pictures in this pass.")
+    blind: bool = Field(description="Show neither what the model says nor what is known.")
+
+
+class QueueOut(BaseModel):
+    """A queue that can be chosen."""
+
+    name: str
+    words: str = Field(description="For the person who chooses.")
+    waiting: int = Field(description="Pictures that still have something to decide in it.")
+    blind: bool
 
 
 class CellIn(BaseModel):

@@ -57,6 +57,14 @@ def test_the_queue_hands_out_pictures_with_suggestions(site: Site) -> None:
     assert {s["name"] for s in page["images"][0]["suggestions"]} <= set(NAMES)
 
 
+def test_the_queues_are_listed_with_what_waits_in_them(site: Site) -> None:
+    queues = site.client.get(f"{API}/queues").json()
+    assert {"uncertain", "unlabelled", "random"} <= {queue["name"] for queue in queues}
+    for queue in queues:
+        page = site.client.get(f"{API}/queues/{queue['name']}/next").json()
+        assert (queue["waiting"], queue["blind"]) == (page["total"], page["blind"])
+
+
 def test_an_unknown_queue_is_refused(site: Site) -> None:
     assert site.client.get(f"{API}/queues/best/next").status_code == 422
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, hypergeom
+from scipy.special import betaincinv, gammaincinv, gammaln, pdtr
 
 Floats = npt.NDArray[np.floating]
 Kind = Literal["accept", "reject"]
@@ -35,8 +35,9 @@ def clopper_pearson(errors: int, answers: int, confidence: float = 0.95) -> tupl
     _check_counts(errors, answers)
     _check_share("confidence", confidence)
     tail = (1 - confidence) / 2
-    low = 0.0 if errors == 0 else float(beta.ppf(tail, errors, answers - errors + 1))
-    high = 1.0 if errors == answers else float(beta.ppf(1 - tail, errors + 1, answers - errors))
+    low = 0.0 if errors == 0 else float(betaincinv(errors, answers - errors + 1, tail))
+    right = answers - errors
+    high = 1.0 if errors == answers else float(betaincinv(errors + 1, right, 1 - tail))
     return low, high
 
 
@@ -60,7 +61,7 @@ def most_errors(errors: int, answers: int, cells: int, confidence: float) -> int
     low, high = errors, cells - (answers - errors)
     while low < high:
         middle = (low + high + 1) // 2
-        if hypergeom.cdf(errors, cells, middle, answers) > 1 - confidence:
+        if _at_most(errors, cells, middle, answers) > 1 - confidence:
             low = middle
         else:
             high = middle - 1
@@ -83,6 +84,36 @@ def answers_needed(target: float, confidence: float = 0.95) -> int:
     return int(np.ceil(np.log1p(-confidence) / np.log1p(-target)))
 
 
+def plan_answers(
+    expected: float, allowed: float, confidence: float = 0.95, power: float = 0.8
+) -> int:
+    """Return how many blind answers should be planned to prove a rate of errors.
+
+    Args:
+        expected: rate of errors that the model expects, at least 0 and below ``allowed``.
+        allowed: rate to be proved, in (0, 1).
+        confidence: one-sided.
+        power: chance that the proof succeeds if the model is right.
+
+    Raises:
+        ValueError: if a rate is out of range, or ``expected`` is so close to ``allowed`` that no
+            reasonable number of answers could tell them apart.
+    """
+    _check_share("allowed", allowed)
+    _check_share("confidence", confidence)
+    if not 0 <= expected < allowed:
+        raise ValueError(f"expected must be at least 0 and below {allowed}, got {expected}")
+    for errors in range(_MOST_PLANNED):
+        answers = float(gammaincinv(errors + 1, confidence)) / allowed
+        if pdtr(errors, answers * expected) >= power:
+            return int(np.ceil(answers))
+    raise ValueError(f"{expected} is too close to {allowed} to be told apart by an audit")
+
+
+#: Errors up to which a plan is looked for; more would mean thousands of answers.
+_MOST_PLANNED = 200
+
+
 @dataclass(frozen=True)
 class Contract:
     """A threshold with the promise that it carries.
@@ -98,6 +129,8 @@ class Contract:
         bound: upper bound of the share that is wrong among them (accept) or missed (reject).
         audited: blind answers inside the decided set.
         errors: wrong ones among those.
+        size: all cells of the set, audited ones included.
+        whole: what ``bound`` is a share of: decided cells (accept), present cells (reject).
     """
 
     kind: Kind
@@ -108,6 +141,8 @@ class Contract:
     bound: float
     audited: int
     errors: int
+    size: int = 0
+    whole: int = 0
 
     @property
     def holds(self) -> bool:
@@ -170,9 +205,11 @@ def fit_contract(
         left = most_errors(errors, answers, size, level) - errors
         if left > allowed:
             break
-        bound = left / max(whole or decided, 1)
+        of = max(whole or decided, 1)
         edge = float(score[end - 1]) if kind == "accept" else float(-score[end - 1])
-        best = Contract(kind, target, confidence, edge, decided, bound, answers, errors)
+        best = Contract(
+            kind, target, confidence, edge, decided, left / of, answers, errors, size, of
+        )
     return best
 
 
@@ -201,6 +238,23 @@ def _fewest_present(
     found = int((present & audited).sum())
     level = (1 + confidence) / 2
     return known_present + fewest_errors(found, answers, len(audited), level)
+
+
+def _at_most(errors: int, cells: int, wrong: int, answers: int) -> float:
+    """Chance of at most ``errors`` wrong ones in ``answers`` draws; hypergeometric."""
+    found = np.arange(max(0, answers - (cells - wrong)), min(errors, wrong, answers) + 1)
+    if not len(found):
+        return 0.0
+    logs = (
+        _log_choose(wrong, found)
+        + _log_choose(cells - wrong, answers - found)
+        - _log_choose(cells, np.array([answers]))
+    )
+    return float(min(1.0, np.exp(logs).sum()))
+
+
+def _log_choose(n: int, k: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
 
 
 def _check_counts(errors: int, answers: int) -> None:

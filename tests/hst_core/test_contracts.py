@@ -12,6 +12,7 @@ from hst_core.contracts import (
     fewest_errors,
     fit_contract,
     most_errors,
+    plan_answers,
 )
 
 
@@ -29,6 +30,23 @@ def test_three_hundred_faultless_answers_prove_one_percent() -> None:
 def test_auditing_every_cell_leaves_no_doubt() -> None:
     assert most_errors(3, 50, 50, 0.95) == 3
     assert fewest_errors(3, 50, 50, 0.95) == 3
+
+
+def test_a_plan_without_expected_errors_is_the_rule_of_three() -> None:
+    assert plan_answers(0.0, 0.01) == pytest.approx(answers_needed(0.01), abs=1)
+
+
+@pytest.mark.parametrize(("expected", "allowed"), [(0.002, 0.01), (0.01, 0.02), (0.0, 0.05)])
+def test_a_plan_succeeds_as_often_as_its_power_says(expected: float, allowed: float) -> None:
+    answers = plan_answers(expected, allowed, 0.95, power=0.8)
+    errors = np.random.default_rng(0).binomial(answers, expected, 400)
+    proved = [most_errors(int(e), answers, 200_000, 0.95) <= allowed * 200_000 for e in errors]
+    assert np.mean(proved) >= 0.8 - 3 * np.sqrt(0.16 / 400)
+
+
+def test_rates_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(ValueError, match="too close"):
+        plan_answers(0.0099, 0.01)
 
 
 @settings(deadline=None, max_examples=40)

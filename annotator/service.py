@@ -28,8 +28,10 @@ from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
+from annotator.key_settings import clean_keys
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
+from annotator.precision import Answers
 from annotator.queue_orders import QUEUES, Hand, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
@@ -700,6 +702,11 @@ class AnnotationService:
         """One consistent view of everything, for writing files; decisions may go on meanwhile."""
         with self.database.reading() as connection:
             yield Export(connection)
+
+    def answers(self) -> Answers:
+        """People's answers to cells that had a probability, counted; see `annotator.precision`."""
+        with self.database.reading() as connection:
+            return store.answers(connection)
 
     def events(self, before: int | None = None, limit: int = 50) -> list[Event]:
         """The log, newest first, from before an event id on."""

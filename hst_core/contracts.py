@@ -173,8 +173,7 @@ def fit_contract(
         target: in (0, 1), see `Contract.target`.
         confidence: one-sided, in (0, 1).
         known_present: present cells outside the pool that count towards the total of ``reject``.
-        steps: number of nested candidate sets, fixed in advance by the number of audited cells
-            that each holds.
+        steps: number of nested candidate sets, fixed in advance by their numbers of cells.
 
     Raises:
         ValueError: if shapes differ or a value is out of range.
@@ -194,34 +193,38 @@ def fit_contract(
     total = _fewest_present(kind, audited, present, known_present, confidence)
     # The reject promise spends half of the allowed failures on the number of present cells.
     level = confidence if kind == "accept" else (1 + confidence) / 2
-    best = Contract(kind, target, confidence, None, 0, 1.0, 0, 0)
-    whole = total if kind == "reject" else 0
-    for end in _nested_sets(score, drawn, steps):
-        answers, errors, size = int(drawn[:end].sum()), int(wrong_drawn[:end].sum()), int(end)
-        decided = size - answers
-        allowed = target * max(whole or decided, 1)
-        if most_errors(0, answers, size, level) > allowed:
+    nothing = Contract(kind, target, confidence, None, 0, 1.0, 0, 0)
+    best: tuple[int, int, int] | None = None
+    for size in _nested_sets(score, steps):
+        answers, errors = int(drawn[:size].sum()), int(wrong_drawn[:size].sum())
+        allowed = target * max(total if kind == "reject" else size - answers, 1)
+        if _may_be_more(0, answers, size, allowed, level):
             continue  # too few answers to prove anything; known before the answers are
-        left = most_errors(errors, answers, size, level) - errors
-        if left > allowed:
+        if _may_be_more(errors, answers, size, allowed + errors, level):
             break
-        of = max(whole or decided, 1)
-        edge = float(score[end - 1]) if kind == "accept" else float(-score[end - 1])
-        best = Contract(
-            kind, target, confidence, edge, decided, left / of, answers, errors, size, of
-        )
-    return best
+        best = (size, answers, errors)
+    if best is None:
+        return nothing
+    size, answers, errors = best
+    left = most_errors(errors, answers, size, level) - errors
+    whole = max(total if kind == "reject" else size - answers, 1)
+    edge = float(score[size - 1]) if kind == "accept" else float(-score[size - 1])
+    return Contract(
+        kind, target, confidence, edge, size - answers, left / whole, answers, errors, size, whole
+    )
 
 
-def _nested_sets(score: Floats, drawn: npt.NDArray[np.bool_], steps: int) -> list[int]:
-    """Ends of growing prefixes with equal steps of audited cells; ties stay together."""
-    positions = np.flatnonzero(drawn)
-    if len(positions) == 0:
+def _nested_sets(score: Floats, steps: int) -> list[int]:
+    """Sizes of growing prefixes in equal steps of cells; ties stay together.
+
+    They depend on neither the answers nor on which cells were drawn: a set that ended at a drawn
+    cell would hold that one for certain, and the rest would be no random sample of it.
+    """
+    if not len(score):
         return []
-    counts = np.linspace(1, len(positions), steps).astype(int)
-    ends = [*(positions[counts - 1] + 1), len(score)]
+    ends = np.ceil(np.linspace(0, len(score), steps + 1)[1:]).astype(int)
     # A threshold cannot separate equal scores, so each set is widened to the end of its tie.
-    widened = np.searchsorted(-score, [-score[end - 1] for end in ends], side="right")
+    widened = np.searchsorted(-score, -score[ends - 1], side="right")
     return [int(end) for end in np.unique(widened)]
 
 
@@ -238,6 +241,14 @@ def _fewest_present(
     found = int((present & audited).sum())
     level = (1 + confidence) / 2
     return known_present + fewest_errors(found, answers, len(audited), level)
+
+
+def _may_be_more(errors: int, answers: int, cells: int, allowed: float, confidence: float) -> bool:
+    """Whether `most_errors` is above ``allowed``, without looking for it."""
+    wrong = int(np.floor(allowed)) + 1
+    if wrong > cells - (answers - errors):
+        return False
+    return _at_most(errors, cells, wrong, answers) > 1 - confidence
 
 
 def _at_most(errors: int, cells: int, wrong: int, answers: int) -> float:

@@ -19,6 +19,7 @@ from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional
 
+from hst_core.activation import ChannelClassifier
 from hst_core.cooccurrence import ResidualCooccurrence
 from hst_core.cst import CategoryPrototypes
 from hst_core.labels import check_label_matrix
@@ -208,6 +209,10 @@ class FastTier:
         if graph is None:
             raise ValueError("a restored fit needs the neighbour graph it was fitted with")
         return self._state.score_others(vectors, graph, dict(extra_values or {}))
+
+    def channel_classifier(self, category: int) -> ChannelClassifier:
+        """Return the base of one category on channels, for maps of where it looks."""
+        return ChannelClassifier.of(self._state.space, self._state.base, category)
 
     @property
     def folds(self) -> NDArray[np.int8]:

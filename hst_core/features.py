@@ -619,6 +619,36 @@ def extract_maps(
     return _fill(store, todo, prepare, batch_size, workers, progress, should_stop)
 
 
+def feature_maps(
+    feature_set: FeatureSet,
+    backbones: Mapping[str, Backbone],
+    path: Path,
+    *,
+    device: str = "cpu",
+    precision: Precision = "auto",
+) -> dict[tuple[str, int], Float[Tensor, "channels rows columns"]]:
+    """Compute the feature maps of one picture that its vector is pooled from.
+
+    Args:
+        feature_set: whose maps.
+        backbones: as made by ``load_backbones``.
+        path: of the picture.
+        device: where the backbones are.
+        precision: as for ``extract``.
+
+    Returns:
+        By (backbone, input size); float32.
+
+    Raises:
+        UnreadablePictureError: if the content is no picture.
+        OSError: if the file cannot be opened.
+    """
+    forward = _PooledVectors(feature_set, backbones, torch.device(device), precision)
+    squares = {side: square[None] for side, square in read_picture(path, forward.sizes).items()}
+    with torch.inference_mode():
+        return {key: found[0] for key, found in forward.maps_of(squares).items()}
+
+
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether the processor has bfloat16 instructions; without them it is slower than float32."""
     if device.type == "cuda":
@@ -697,6 +727,15 @@ class _PooledVectors(_Forward):
         super().__init__(device, precision, sorted({size for _, size in feature_set.passes}))
         self.feature_set = feature_set
         self.networks = networks
+
+    def maps_of(
+        self, squares: Mapping[int, npt.NDArray[np.uint8]]
+    ) -> dict[tuple[str, int], Tensor]:
+        """Run every pass on {side: [n, side, side, 3]}."""
+        return {
+            (name, size): self.feature_map(self.networks[name], self._to_device(squares[size]))
+            for name, size in self.feature_set.passes
+        }
 
     def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
         blocks = self.feature_set.blocks

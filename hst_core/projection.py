@@ -65,7 +65,7 @@ class FeatureSpace:
         generator = torch.Generator().manual_seed(seed)
         if len(vectors) > _SAMPLE:
             rows = torch.randperm(len(vectors), generator=generator)[:_SAMPLE].sort()[0].numpy()
-        rooted = _root(vectors[rows])
+        rooted = root(vectors[rows])
         mean, deviation = rooted.mean(dim=0), rooted.std(dim=0, correction=0)
         # A channel that never changes says nothing; dividing by its 0 would.
         scale = torch.where(deviation > 1e-6, 1.0 / deviation.clamp(min=1e-6), 0.0)
@@ -93,7 +93,7 @@ class FeatureSpace:
         shift = (self.mean * self.scale) @ self.axes
         scaled_axes = self.scale[:, None] * self.axes
         for start in range(0, len(vectors), _BLOCK):
-            block = _root(vectors[start : start + _BLOCK])
+            block = root(vectors[start : start + _BLOCK])
             torch.mm(block, scaled_axes, out=out[start : start + _BLOCK])
         return out.sub_(shift)
 
@@ -120,8 +120,10 @@ class FeatureSpace:
         return self.axes.shape == other.axes.shape and torch.equal(self.axes, other.axes)
 
 
-def _root(vectors: Float32[np.ndarray, "images channels"]) -> Tensor:
-    """Bring to unit length and take the root of each channel, keeping its sign."""
+def root(
+    vectors: Float32[np.ndarray, "images channels"],
+) -> Float[Tensor, "images channels"]:
+    """Bring to unit length and take the square root of each channel, keeping its sign."""
     block = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     length = block.norm(dim=1, keepdim=True).clamp(min=1e-12)
     rooted: Tensor = block.abs().div(length).sqrt_().copysign_(block)

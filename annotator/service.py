@@ -20,14 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from annotator import flags
+from annotator.changes import Changes, changes_after
 from annotator.checks import check_cells, check_key, check_source, require
 from annotator.db import cells as packed
+from annotator.db import flags as flag_table
 from annotator.db import leases, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
+from annotator.key_settings import clean_keys
 from annotator.key_settings import clean_keys
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
@@ -44,6 +48,7 @@ from annotator.types import (
     DecideResult,
     Event,
     ExportImage,
+    Flag,
     Image,
     ImageState,
     ImportReport,
@@ -180,6 +185,14 @@ class AnnotationService:
         with self.database.writing() as connection:
             require(store.user(connection, user_id), "user", user_id)
             store.set_user_settings(connection, user_id, settings)
+            return require(store.user(connection, user_id), "user", user_id)
+
+    def set_user_keys(self, user_id: int, keys: Mapping[str, Sequence[str]]) -> User:
+        """Change the keys of a person on the labelling page; see `key_settings.clean_keys`."""
+        cleaned = clean_keys(keys)
+        with self.database.writing() as connection:
+            user = require(store.user(connection, user_id), "user", user_id)
+            store.set_user_settings(connection, user_id, {**user.settings, "keys": cleaned})
             return require(store.user(connection, user_id), "user", user_id)
 
     # -------------------------------------------------------------- categories and pictures
@@ -650,7 +663,31 @@ class AnnotationService:
                 blind=QUEUES[queue].blind,
             )
 
+    # ---------------------------------------------------------------------------------- flags
+
+    def set_flag(self, user_id: int, image_id: int, note: str) -> Flag:
+        """Flag a picture with a note for somebody else; see `flags.set_flag`."""
+        with self.database.writing() as connection:
+            return flags.set_flag(connection, user_id, image_id, note, self._clock())
+
+    def close_flag(self, user_id: int, flag_id: int) -> Flag:
+        """Close a flag that was dealt with; it stays readable."""
+        with self.database.writing() as connection:
+            return flags.close_flag(connection, user_id, flag_id, self._clock())
+
+    def flags(
+        self, image_id: int | None = None, *, closed: bool = False, limit: int = 200
+    ) -> list[Flag]:
+        """The newest flags, of one picture or all; with ``closed`` also those dealt with."""
+        with self.database.reading() as connection:
+            return flag_table.flags(connection, image_id=image_id, closed=closed, limit=limit)
+
     # ---------------------------------------------------------------------- whole project
+
+    def changes(self, after: int) -> Changes:
+        """What has changed since an event, for a page that shows what was so then."""
+        with self.database.reading() as connection:
+            return changes_after(connection, after)
 
     def status(self) -> Status:
         """The project in numbers, the newest model version and what the worker is doing."""

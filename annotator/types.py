@@ -236,6 +236,26 @@ class QueueInfo:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """A picture that somebody marked with a note for somebody else.
+
+    Attributes:
+        file_name: of the picture.
+        user: who set it.
+        closed_by: who dealt with it, None while it is open.
+    """
+
+    id: int
+    image_id: int
+    file_name: str
+    note: str
+    user: str
+    at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+@dataclass(frozen=True)
 class CellBatch:
     """Columns of cells for bulk work; fastest when sorted by image.
 

@@ -97,7 +97,7 @@ def make_router(
     @router.get("/status")
     def status(request: Request) -> StatusOut:
         """Workspace, counts, newest model version, what the trainer does."""
-        _check_workspace(request, identity)
+        check_workspace(request, identity)
         jobs = service.jobs(kind="worker", limit=1)
         job = jobs[0] if jobs else None
         return StatusOut.of(service.status(), job, workspace, identity, trainer())
@@ -192,7 +192,7 @@ def make_router(
     @router.post("/decisions")
     def decide(body: DecisionIn, user: User, request: Request) -> DecisionOut:
         """Decide cells, or make them unknown again. On disk before the answer."""
-        _check_workspace(request, identity)
+        check_workspace(request, identity)
         result = service.decide(
             user,
             [CellChange(c.image, c.category, c.state) for c in body.cells],
@@ -209,7 +209,7 @@ def make_router(
     @router.post("/undo")
     def undo(body: UndoIn, user: User, request: Request) -> UndoOut:
         """Take back the caller's last change, a batch as one."""
-        _check_workspace(request, identity)
+        check_workspace(request, identity)
         result = service.undo(user, key=body.key)
         return UndoOut(
             event=result.event_id,
@@ -270,7 +270,12 @@ def install_error_bodies(app: FastAPI) -> None:
         return _error(503, text, "Busy")
 
 
-def _check_workspace(request: Request, identity: str) -> None:
+def check_workspace(request: Request, identity: str) -> None:
+    """Refuse a page that belongs to another workspace: ids mean something else there.
+
+    Raises:
+        HTTPException: 421.
+    """
     named = request.headers.get("x-annotator-workspace")
     if named is not None and named != identity:
         raise HTTPException(

@@ -27,8 +27,9 @@ from annotator.errors import WorkspaceError
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.training.supervisor import Supervisor
-from annotator.web.api import PREFIX, install_error_bodies, make_router
+from annotator.web.api import PREFIX, install_error_bodies, make_router, workspace_identity
 from annotator.web.downloads import Downloads
+from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
 from annotator.web.pages import THEME, make_pages
 
@@ -80,6 +81,7 @@ def create_app(
     )
     install_error_bodies(app)
     app.include_router(make_router(service, workspace, downloads, trainer))
+    app.include_router(make_focus_router(service, workspace_identity(workspace)))
 
     # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.
     @app.get("/api/{rest:path}", include_in_schema=False)

@@ -151,7 +151,7 @@ function press(command, state, send, view) {
     selectedAbsent: () => send({ type: "decideSelected", value: -1 }),
     ignore: () => {},
   };
-  commands[command.command]();
+  commands[command.command]?.();
 }
 
 function makeView(send, getState, pictures, session) {

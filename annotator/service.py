@@ -22,6 +22,8 @@ from sqlalchemy import Connection
 
 from annotator import flags
 from annotator.changes import Changes, changes_after
+from annotator.attention import Attention
+from annotator.attention_maps import AttentionMap, NoAttention
 from annotator.checks import check_cells, check_key, check_source, require
 from annotator.db import cells as packed
 from annotator.db import flags as flag_table
@@ -589,6 +591,11 @@ class AnnotationService:
                 near = view.scores.image(image_id).neighbours.tolist()
             known_there = store.states_in_category(connection, category_id, near)
         return view.evidence(image_id, category_id, known_there)
+
+    def attention(self, image_id: int, category_id: int) -> AttentionMap | NoAttention:
+        """Where in a picture the model looks for a category; see `annotator.attention`."""
+        asking = Attention(self.workspace, self.database, self._newest, self._clock, WORKER_SILENCE)
+        return asking.find(image_id, category_id)
 
     def suggestion_history(self, image_id: int) -> list[StoredSuggestion]:
         """Every suggestion that was handed out for a picture, and what became of it."""

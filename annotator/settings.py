@@ -7,6 +7,7 @@ features/        one folder per feature set
 scores/          one folder per model version
 models/          one checkpoint per model version
 thumbnails/      small pictures by content hash
+attention/       maps of where the model looked, a few hundred; can be removed at any time
 ```
 
 Copying the folder moves the project. Pictures inside the folder are named relative to it, all

@@ -649,6 +649,12 @@ def jobs(
     return [Job(*row) for row in connection.execute(statement)]
 
 
+def remove_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
+    """Remove jobs that nobody will ask about again."""
+    for some in _chunks(job_ids):
+        connection.execute(delete(t.job).where(t.job.c.id.in_(some)))
+
+
 def fail_jobs_of(connection: Connection, pid: int | None, reason: str, at: datetime) -> int:
     """Mark running jobs of a dead process as failed, of any process if None; returns how many."""
     c = t.job.c

@@ -16,12 +16,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.attention_maps import ATTENTION
 from annotator.db import store
 from annotator.db.engine import Database
 from annotator.types import Job, ModelVersion
 
 WORKER, TRAIN, PAUSE, RESUME, STOP = "worker", "train", "pause", "resume", "stop"
 COMMANDS = (TRAIN, PAUSE, RESUME, STOP)
+_MOST_WAITING = 1_000
 
 Activity = Literal["starting", "reading", "learning", "waiting", "idle", "paused"]
 
@@ -180,7 +182,7 @@ class Records:
     def commands(self) -> list[Job]:
         """Commands that wait to be carried out, oldest first."""
         with self._database.reading() as connection:
-            waiting = store.jobs(connection, status="waiting")
+            waiting = store.jobs(connection, status="waiting", limit=_MOST_WAITING)
         return sorted((job for job in waiting if job.kind in COMMANDS), key=lambda job: job.id)
 
     def was_paused(self) -> bool:
@@ -219,7 +221,25 @@ class Records:
                     finished_at=_now(),
                 )
 
+    # -- where the model looks
+
+    def attention_wanted(self) -> list[Job]:
+        """Requests for maps of where the model looks, the newest first: somebody waits for it."""
+        with self._database.reading() as connection:
+            return store.jobs(connection, kind=ATTENTION, status="waiting", limit=_MOST_WAITING)
+
+    def attention_answered(self, jobs: Sequence[Job]) -> None:
+        """Remove requests: the maps are the answer, and there would soon be thousands of rows."""
+        with self._database.writing() as connection:
+            store.remove_jobs(connection, [job.id for job in jobs])
+
     # -- the project
+
+    def picture(self, image_id: int) -> Picture | None:
+        """One picture, None if it left the project."""
+        with self._database.reading() as connection:
+            one = store.image(connection, image_id)
+        return None if one is None else Picture(one.id, one.sha256, one.path, one.known)
 
     def marks(self) -> Marks:
         """Cheap signs of change."""

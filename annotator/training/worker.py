@@ -26,6 +26,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from annotator.attention_maps import FOLDER as ATTENTION_FOLDER
+from annotator.attention_maps import AttentionFolder, AttentionMap, NoAttention
 from annotator.db.engine import Database
 from annotator.errors import AnnotatorError, WorkspaceError
 from annotator.scores import PairScores, ScoreFolder, prune, remove_partial
@@ -45,11 +47,19 @@ from annotator.training.schedule import Change, DeepRule, Fitted, RefitRule
 from annotator.training.supervisor import EXIT_WORKSPACE_IN_USE
 from annotator.types import Job, ModelVersion
 from hst_core import checkpoint
+from hst_core.activation import activation_map
 from hst_core.backbone import Backbone
 from hst_core.checkpoint import Checkpoint, CheckpointError
 from hst_core.deep_tier import PAIRS, DeepEvidence, DeepTier, DeepTierConfig
 from hst_core.fast_tier import WAITS_FOR_BOTH, FastTier, FastTierConfig, FastTierScores
-from hst_core.features import FeatureStore, FeatureStoreError, extract, load_backbones
+from hst_core.features import (
+    FeatureStore,
+    FeatureStoreError,
+    UnreadablePictureError,
+    extract,
+    feature_maps,
+    load_backbones,
+)
 from hst_core.inputs import CachedFeatures
 from hst_core.metrics import mean_average_precision
 from hst_core.neighbours import NeighbourGraph
@@ -61,6 +71,7 @@ MISSING_FILE_RETRY_SECONDS = 300.0
 NICENESS = 10  # the server goes first whenever both want a core
 _SHOWN_UNREADABLE = 100
 _HARD_EXIT_SECONDS = 15.0
+_MAPS_AT_ONCE = 4  # a tenth of a second each; more would hold up a fit
 
 WAITS_FOR_READABLE_LABELS = f"{WAITS_FOR_BOTH} in some category, on pictures that can be read"
 
@@ -151,17 +162,38 @@ class Learner:
         should_stop: Callable[[], bool],
     ) -> list[tuple[str, str]]:
         """Compute features of pictures that have none; returns (hash, reason) of the unreadable."""
-        if self._backbones is None:
-            self._backbones = load_backbones(self.features.feature_set, self._device)
         report = extract(
             self.features,
             [(p.sha256, self._workspace.image_path(p.path)) for p in pictures],
             device=self._device,
-            backbones=self._backbones,
+            backbones=self._networks(),
             progress=tell,
             should_stop=should_stop,
         )
         return [(image_hash, reason) for image_hash, _, reason in report.unreadable]
+
+    def look(self, picture: Picture, category_id: int) -> NDArray[np.float32] | NoAttention:
+        """Where the last fit looks for a category in a picture, 0-1 [rows, columns]."""
+        tier = self._previous
+        if tier is None or category_id not in self._previous_categories:
+            return NoAttention("the model is being fitted anew", again=True)
+        try:
+            path = self._workspace.image_path(picture.path)
+            features = self.features.feature_set
+            maps = feature_maps(features, self._networks(), path, device=self._device)
+        except UnreadablePictureError as error:
+            return NoAttention(f"the picture cannot be read: {error}", again=False)
+        except OSError as error:
+            text = f"the picture's file cannot be opened: {error.strerror or error}"
+            return NoAttention(text, again=False)
+        column = self._previous_categories.index(category_id)
+        return activation_map(tier.channel_classifier(column), features, maps).shown()
+
+    def _networks(self) -> dict[str, Backbone]:
+        """The backbones, loaded when they are first needed."""
+        if self._backbones is None:
+            self._backbones = load_backbones(self.features.feature_set, self._device)
+        return self._backbones
 
     def labels(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
         """Image id and labels of each row of the features; -1 where it left the project."""
@@ -324,6 +356,17 @@ class Learner:
         return hashlib.sha256("".join(self.features.hashes[:count]).encode()).hexdigest()
 
 
+def _as_answer(
+    found: NDArray[np.float32] | NoAttention, version: int
+) -> AttentionMap | NoAttention:
+    """What is kept of a map: three digits of each value."""
+    if isinstance(found, NoAttention):
+        return found
+    rows, columns = found.shape
+    values = tuple(round(value, 3) for value in found.flatten().tolist())
+    return AttentionMap(rows, columns, values, version)
+
+
 def _network_inputs(graph: NeighbourGraph) -> CachedFeatures:
     """What the networks read: the graph's coordinates, each of about unit variance."""
     coordinates = graph.coordinates.numpy()
@@ -390,6 +433,7 @@ class Worker:
         self._workspace = workspace
         self._records = Records(database, clock)
         self._learner = Learner(workspace, deep)
+        self._attention = AttentionFolder(workspace.path / ATTENTION_FOLDER)
         self._rule = rule or RefitRule()
         self._deep_rule = deep_rule or DeepRule()
         self._deep_known = 0
@@ -477,6 +521,21 @@ class Worker:
             self._records.answer([job], "done")
             if job.kind == PAUSE:
                 self._orders = self._answer(self._orders, "paused", done=False)
+        self._show_attention()
+
+    def _show_attention(self) -> None:
+        """Work out where the model looks for those who asked, also in the middle of a fit."""
+        wanted = self._records.attention_wanted()[:_MAPS_AT_ONCE]
+        for job in wanted:
+            image_id, category_id = int(job.config["image"]), int(job.config["category"])
+            picture = self._records.picture(image_id)
+            if picture is None or self._version is None:
+                continue
+            version = self._version.id
+            found = self._learner.look(picture, category_id)
+            self._attention.put(version, image_id, category_id, _as_answer(found, version))
+        if wanted:
+            self._records.attention_answered(wanted)
 
     def _interrupted(self) -> bool:
         """Whether the present step should end early; looks at commands now and then."""
@@ -765,6 +824,7 @@ class Worker:
         keep = self._records.ready_versions(VERSIONS_KEPT)
         prune(self._workspace.scores, keep)
         checkpoint.prune(self._workspace.models, keep)
+        self._attention.keep_versions(keep)
 
     # -- words
 

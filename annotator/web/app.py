@@ -28,6 +28,7 @@ from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.training.supervisor import Supervisor
 from annotator.web.api import PREFIX, install_error_bodies, make_router, workspace_identity
+from annotator.web.attention_api import make_attention_router
 from annotator.web.downloads import Downloads
 from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
@@ -81,6 +82,7 @@ def create_app(
     )
     install_error_bodies(app)
     app.include_router(make_router(service, workspace, downloads, trainer))
+    app.include_router(make_attention_router(service))
     app.include_router(make_focus_router(service, workspace_identity(workspace)))
 
     # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.

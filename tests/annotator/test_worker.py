@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from annotator.attention_maps import AttentionMap, NoAttention
 from annotator.db.engine import Database
 from annotator.errors import WorkspaceError
 from annotator.images import find_images, scan_images
@@ -620,3 +621,67 @@ def test_switched_off_it_is_never_trained(project: Project) -> None:
         steps(worker)
         clock.now += 1000.0
         assert steps(worker) == 0
+
+
+# -- where the model looks
+
+
+def looks(project: Project, image: int, category: int = 1) -> AttentionMap | NoAttention:
+    return project.service.attention(image, category)
+
+
+def test_it_shows_where_the_model_looks(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, clock = looping
+    assert isinstance(looks(project, 20), NoAttention)
+    clock.now += 1.0
+    assert steps(worker) == 0
+    found = looks(project, 20)
+    assert isinstance(found, AttentionMap)
+    assert (found.rows, found.columns, found.model_version, found.kind) == (8, 8, 1, "activation")
+    assert len(found.values) == 64
+    assert 0 <= min(found.values) <= max(found.values) <= 1
+    assert project.service.jobs(kind="attention") == []
+
+
+def test_it_shows_where_the_model_looks_in_the_middle_of_a_fit(project: Project) -> None:
+    run_once(project.workspace)
+    answers: list[AttentionMap | NoAttention] = []
+
+    def ask(message: str, _: float) -> None:
+        if "learning" in message:
+            answers.append(looks(project, 5))
+
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        # Every look at the clock is a second later, so it looks for requests all the time.
+        Worker(project.workspace, database, tell=ask, clock=iter(range(10**9)).__next__) as worker,
+    ):
+        worker.run_once()
+    fitting = [answer for answer in answers if isinstance(answer, AttentionMap)]
+    assert fitting
+    assert fitting[0].model_version == 1
+
+
+def test_a_paused_worker_still_shows_where_the_model_looks(
+    looping: tuple[Worker, Project, Clock],
+) -> None:
+    worker, project, _ = looping
+    project.command("pause")
+    steps(worker)
+    looks(project, 3)
+    steps(worker)
+    assert isinstance(looks(project, 3), AttentionMap)
+
+
+def test_it_says_why_it_cannot_look_into_a_picture(looping: tuple[Worker, Project, Clock]) -> None:
+    worker, project, _ = looping
+    (project.pictures / "0001.png").unlink()
+    (project.pictures / "0002.png").write_bytes(b"no picture")
+    for image, reason in ((2, "cannot be opened"), (3, "cannot be read")):
+        looks(project, image)
+        steps(worker)
+        found = looks(project, image)
+        assert isinstance(found, NoAttention)
+        assert reason in found.message
+        assert not found.again

@@ -6,8 +6,6 @@ returned is on disk. No torch: scores come from the folders that the worker writ
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,9 +29,10 @@ from annotator.db import leases, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
+from annotator.idempotency import digest_of as _digest
+from annotator.idempotency import done_before as _done_before
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
-from annotator.key_settings import clean_keys
 from annotator.key_settings import clean_keys
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
@@ -42,6 +41,7 @@ from annotator.queue_orders import QUEUES, Hand, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
 from annotator.suggestions import CellEvidence
+from annotator.sweeping import Sweeping
 from annotator.types import (
     AddReport,
     Category,
@@ -66,7 +66,7 @@ from annotator.types import (
     UndoResult,
     User,
 )
-from annotator.undoing import undo_event
+from annotator.undoing import undo_event, undoable_event
 from annotator.views import View
 
 __all__ = [
@@ -234,7 +234,9 @@ class AnnotationService:
                 at = self._clock()
                 store.add_categories(connection, new, at)
                 names_added = [name for name, _ in new]
-                _log(connection, "categories", user_id, at, {"added": names_added})
+                added = {c.name: c.id for c in store.categories(connection)}
+                ids = [added[name] for name in names_added]
+                _log(connection, "categories", user_id, at, {"names": names_added, "ids": ids})
             by_name = {category.name: category for category in store.categories(connection)}
             return [by_name[name] for name in wanted]
 
@@ -386,38 +388,46 @@ class AnnotationService:
             view.apply(changes, source=request.source, user=user.name, at=at)
         return event_id
 
-    def undo(self, user_id: int, *, key: str) -> UndoResult:
+    def undo(self, user_id: int, *, key: str, event_id: int | None = None) -> UndoResult:
         """Take a person's newest event back that is not undone yet; a batch as one.
 
         Repeated undo walks back, across pictures. Each cell gets its former row again, with its
-        provenance. A cell that somebody else changed since is left as it is and reported.
+        provenance. A cell that somebody else changed since is left as it is and reported. Changes
+        of the list of categories are taken back only by their event id.
 
         Args:
-            user_id: whose event.
+            user_id: who takes it back, and whose newest event if no event is named.
             key: idempotency key, as in `decide`.
+            event_id: take this event back, whosever it is.
 
         Raises:
-            NotFound: if this person has nothing left to undo.
-            Conflict: if the key was used for another request.
+            NotFound: if there is nothing left to undo, or no such event.
+            Conflict: if the key was used for another request, the event is undone already or
+                cannot be, or a category's former name was given to another one since.
         """
         check_key(key)
-        digest = _digest("undo", user_id)
+        digest = _digest("undo", user_id, *([] if event_id is None else [event_id]))
         with self.database.writing() as connection:
             done = _done_before(connection, key, digest)
             if done is None:
                 require(store.user(connection, user_id), "user", user_id)
-                target = store.newest_undoable(connection, user_id)
+                if event_id is None:
+                    target = store.newest_undoable(connection, user_id)
+                else:
+                    target = undoable_event(connection, event_id)
                 if target is None:
                     raise NotFound("there is nothing left to undo")
-                done = self._undo(connection, target, key, digest)
+                done = self._undo(connection, target, user_id, key, digest)
                 return self._undo_result(connection, done, repeated=False)
             return self._undo_result(connection, done, repeated=True)
 
-    def _undo(self, connection: Connection, target: Event, key: str, digest: str) -> Event:
+    def _undo(
+        self, connection: Connection, target: Event, user_id: int, key: str, digest: str
+    ) -> Event:
         undo_id = store.add_event(
             connection,
             kind=store.UNDO,
-            user_id=target.user_id,
+            user_id=user_id,
             source=target.source,
             at=self._clock(),
             idempotency_key=key,
@@ -432,8 +442,9 @@ class AnnotationService:
                 "kind": target.kind,
                 "source": target.source,
                 "at": target.at.isoformat(),
-                **target.summary,
+                **told_of(target.summary),
             },
+            **undone.counts,
             "left": [[c.image_id, c.category_id, c.state, c.user] for c in undone.left],
             "left_count": undone.left_count,
         }
@@ -443,7 +454,7 @@ class AnnotationService:
     def _undo_result(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
         undone = done.summary["undone"]
         image_ids: list[int] = []
-        if undone["images"] <= _REVISIONS:
+        if 0 < undone.get("images", 0) <= _REVISIONS:
             target = done.undoes_event_id or 0
             parts = [np.unique(cells["image"]) for cells in store.event_cells(connection, target)]
             image_ids = np.unique(np.concatenate(parts)).tolist()
@@ -899,25 +910,14 @@ def _check_version(connection: Connection, version_id: int | None) -> None:
         require(store.model_version(connection, version_id), "model version", version_id)
 
 
-def _done_before(connection: Connection, key: str, digest: str) -> Event | None:
-    done = store.event_with_key(connection, key)
-    if done is not None and done.request_digest != digest:
-        raise Conflict(
-            f"the key {key!r} was used for another request (make a new key for each request)"
-        )
-    return done
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
 def _summary(cells: Cells) -> dict[str, Any]:
     """Counts and the first few ids, for telling what an event was about."""
     return {
         "present": int((cells["after"] == 1).sum()),
         "absent": int((cells["after"] == -1).sum()),
         "unknown": int((cells["after"] == 0).sum()),
+        "added": int(((cells["before"] == 0) & (cells["after"] != 0)).sum()),
+        "removed": int(((cells["before"] != 0) & (cells["after"] == 0)).sum()),
         "images": len(np.unique(cells["image"])),
         "image_ids": np.unique(cells["image"])[:3].tolist(),
         "category_ids": np.unique(cells["category"])[:3].tolist(),

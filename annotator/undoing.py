@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from annotator.category_changes import ADDED, KIND, take_back_rows
+from annotator.checks import require
 from annotator.db import cells as packed
 from annotator.db import offers, store
 from annotator.db.cells import Cells
-from annotator.errors import WorkspaceError
+from annotator.errors import Conflict, WorkspaceError
 from annotator.types import Event, LeftCell
 
 LEFT_SHOWN = 100
@@ -25,11 +27,45 @@ class Undone:
         cells: number of cells restored.
         left: cells left alone, the first of them.
         left_count: number of all cells left alone.
+        added: cells that are known now and were not.
+        removed: cells that were known and are not now.
+        decided: decisions taken back.
     """
 
     cells: int = 0
     left: list[LeftCell] = field(default_factory=list)
     left_count: int = 0
+    added: int = 0
+    removed: int = 0
+    decided: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the event says of itself, in cells; decided is negative: decisions taken back."""
+        return {"added": self.added, "removed": self.removed, "decided": -self.decided}
+
+    def count(self, back: Cells) -> None:
+        """Add changes that take cells back."""
+        before, after = back["before"], back["after"]
+        self.cells += len(back)
+        self.added += int(((before == 0) & (after != 0)).sum())
+        self.removed += int(((before != 0) & (after == 0)).sum())
+        self.decided += int((before != 0).sum())
+
+
+def undoable_event(connection: Connection, event_id: int) -> Event:
+    """An event that can be taken back.
+
+    Raises:
+        NotFound: if there is none of this id.
+        Conflict: if it was taken back already, or is of a kind that cannot be.
+    """
+    event = require(store.event(connection, event_id), "event", event_id)
+    if event.undone_by_event_id is not None:
+        raise Conflict("this was taken back already (reload to see what there is)")
+    if event.kind == store.UNDO or not (event.cell_count or event.kind in (KIND, ADDED)):
+        raise Conflict(f"an event of kind {event.kind!r} cannot be taken back")
+    return event
 
 
 def undo_event(connection: Connection, target: Event, undo_id: int) -> Undone:
@@ -42,12 +78,16 @@ def undo_event(connection: Connection, target: Event, undo_id: int) -> Undone:
     """
     result = Undone()
     part = 0
+    if target.kind in (KIND, ADDED):
+        take_back_rows(connection, target)
+    categories = [category.id for category in store.categories(connection)]
     for cells in store.event_cells(connection, target.id):
         back = packed.inverted(cells)
         now = back.copy()
         packed.clear_before(now)
         store.fill_before(connection, now)
         ours = (now["before"] == back["before"]) & (now["before_event"] == back["before_event"])
+        ours &= np.isin(back["category"], categories)  # others were removed since
         changed_by = _later_unknowns(connection, target.id, back, ours)
         ours &= changed_by == 0
         _report(connection, result, now[~ours], changed_by[~ours])
@@ -58,7 +98,7 @@ def undo_event(connection: Connection, target: Event, undo_id: int) -> Undone:
             part = store.add_event_cells(connection, undo_id, back, part)
             if target.kind == "decide":
                 offers.reopen_suggestions(connection, back, target.id)
-        result.cells += len(back)
+        result.count(back)
     if target.kind != "decide":
         offers.reopen_withdrawn_suggestions(connection, target.id)
     store.mark_undone(connection, target.id, undo_id)

@@ -322,7 +322,11 @@ def changed_cells_after(connection: Connection, event_id: int) -> int:
 
 
 def newest_undoable(connection: Connection, user_id: int) -> Event | None:
-    """A person's newest event that changed cells, is no undo and was not undone."""
+    """A person's newest event that decided cells, is no undo and was not undone.
+
+    Changes of the list of categories are no such event: nobody expects them to be taken back by
+    the key that takes back a label.
+    """
     row = connection.execute(_NEWEST_UNDOABLE, {"user": user_id}).first()
     return None if row is None else Event(*row)
 
@@ -331,7 +335,7 @@ _NEWEST_UNDOABLE = (
     select(t.event)
     .where(
         t.event.c.user_id == bindparam("user"),
-        t.event.c.kind != UNDO,
+        t.event.c.kind.not_in((UNDO, "category")),
         t.event.c.cell_count > 0,
         t.event.c.undone_by_event_id.is_(None),
     )

@@ -72,17 +72,27 @@ class Story:
         mine = [e for e in self.events if e.person == person and not e.undone]
         if not mine:
             return None
-        told = mine[-1]
+        return self.take_back(mine[-1])
+
+    def take_back(self, told: Told) -> set[Cell]:
+        """Take an event back; returns the cells left alone."""
         told.undone = True
         left = set()
         for place, (before, after) in told.changes.items():
             if self.holds.get(place) is not after or (after is None and self._taken(place, told)):
                 left.add(place)
                 continue
+            if not self.exists(place):
+                left.add(place)
+                continue
             while before is not None and before.undone:
                 before = before.changes[place][0]
             self._set(place, before)
         return left
+
+    def exists(self, place: Cell) -> bool:
+        """Whether the cell's category is there."""
+        return True
 
     def _taken(self, place: Cell, told: Told) -> bool:
         later = [e for e in self.events if e.number > told.number and not e.undone]

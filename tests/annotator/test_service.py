@@ -262,7 +262,7 @@ def test_the_log_tells_what_happened(project: Project) -> None:
     event = project.service.events()[0]
     assert (event.kind, event.source, event.user_id) == ("decide", "focus", project.ana)
     assert event.summary == {
-        "present": 1, "absent": 1, "unknown": 0, "images": 2,
+        "present": 1, "absent": 1, "unknown": 0, "added": 2, "removed": 0, "images": 2,
         "image_ids": [1, 2], "category_ids": [1, 3],
     }  # fmt: skip
     assert [e.kind for e in project.service.events()] == ["decide", "images", "categories"]

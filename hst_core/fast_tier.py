@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int8, Int32
+from jaxtyping import Float, Float32, Int8, Int32
 from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor
@@ -140,7 +140,7 @@ class FastTier:
     @classmethod
     def fit(
         cls,
-        vectors: Float32[np.ndarray, "images channels"],
+        vectors: Float[np.ndarray, "images channels"] | None,
         labels: Int8[np.ndarray, "images categories"],
         *,
         config: FastTierConfig | None = None,
@@ -153,7 +153,8 @@ class FastTier:
         """Fit on what is known now.
 
         Args:
-            vectors: pooled features, at least one image.
+            vectors: pooled features, at least one image; None where ``neighbours`` is given, which
+                holds all that is needed of them.
             labels: -1 absent, 0 unknown, 1 present.
             config: defaults if None.
             neighbours: graph of exactly these images; built here if None, which at many images
@@ -192,7 +193,7 @@ class FastTier:
 
     def scores_for(
         self,
-        vectors: Float32[np.ndarray, "images channels"],
+        vectors: Float[np.ndarray, "images channels"],
         neighbours: NeighbourGraph | None = None,
         extra_values: Mapping[str, Float32[np.ndarray, "images categories"]] | None = None,
     ) -> FastTierScores:
@@ -346,7 +347,7 @@ class _State:
 
     def score_others(
         self,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.floating],
         graph: NeighbourGraph,
         extra: dict[str, NDArray[np.float32]],
     ) -> FastTierScores:
@@ -618,18 +619,20 @@ def _waiting(labels: NDArray[np.int8]) -> list[tuple[int, str]]:
 
 
 def _check_graph(
-    vectors: NDArray[np.float32],
+    vectors: NDArray[np.floating] | None,
     labels: NDArray[np.int8],
     graph: NeighbourGraph | None,
     should_stop: ShouldStop | None,
 ) -> NeighbourGraph:
-    if len(vectors) != len(labels):
+    if vectors is not None and len(vectors) != len(labels):
         raise ValueError(f"got {len(vectors)} vectors and labels of {len(labels)} images")
     if graph is None:
+        if vectors is None:
+            raise ValueError("a fit needs vectors or the neighbour graph made of them")
         return NeighbourGraph.build(vectors, should_stop=should_stop)
-    if len(graph) != len(vectors):
+    if len(graph) != len(labels):
         raise ValueError(
-            f"the neighbour graph has {len(graph)} images, expected {len(vectors)} (extend it)"
+            f"the neighbour graph has {len(graph)} images, expected {len(labels)} (extend it)"
         )
     return graph
 

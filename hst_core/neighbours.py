@@ -50,7 +50,7 @@ class NeighbourGraph:
     @classmethod
     def build(
         cls,
-        vectors: Float32[np.ndarray, "images channels"],
+        vectors: Float[np.ndarray, "images channels"],
         neighbours: int = 100,
         *,
         coordinates: int = 256,
@@ -60,7 +60,8 @@ class NeighbourGraph:
         """Find the neighbours of every image.
 
         Args:
-            vectors: pooled features, at least one image.
+            vectors: pooled features, at least one image; read a few thousand at a time, so that
+                a memory map stays on disk.
             neighbours: K, kept per image.
             coordinates: axes of the space.
             progress: told the images done and their number.
@@ -95,7 +96,7 @@ class NeighbourGraph:
 
     def extend(
         self,
-        vectors: Float32[np.ndarray, "images channels"],
+        vectors: Float[np.ndarray, "images channels"],
         *,
         progress: Callable[[int, int], None] | None = None,
         should_stop: ShouldStop | None = None,
@@ -123,7 +124,7 @@ class NeighbourGraph:
         self.coordinates, self.indices, self.similarities = coordinates, indices, similarities
 
     def query(
-        self, vectors: Float32[np.ndarray, "queries channels"], neighbours: int | None = None
+        self, vectors: Float[np.ndarray, "queries channels"], neighbours: int | None = None
     ) -> tuple[Int32[np.ndarray, "queries neighbours"], Float32[np.ndarray, "queries neighbours"]]:
         """Return rows and cosines of the images nearest to others, which are not in the graph."""
         count = self.neighbours if neighbours is None else neighbours
@@ -153,7 +154,7 @@ class NeighbourGraph:
         temporary.replace(folder / "neighbours.pt")
 
     @classmethod
-    def load(cls, folder: Path, vectors: Float32[np.ndarray, "images channels"]) -> NeighbourGraph:
+    def load(cls, folder: Path, vectors: Float[np.ndarray, "images channels"]) -> NeighbourGraph:
         """Read the graph of :meth:`save`; images beyond those saved are appended.
 
         Args:

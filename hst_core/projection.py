@@ -48,14 +48,14 @@ class FeatureSpace:
     @classmethod
     def fit(
         cls,
-        vectors: Float32[np.ndarray, "images channels"],
+        vectors: Float[np.ndarray, "images channels"],
         coordinates: int = 256,
         seed: int = 0,
     ) -> FeatureSpace:
         """Make the space of a set of pooled vectors, at least one.
 
         Args:
-            vectors: pooled features.
+            vectors: pooled features; a memory map of any float type will do, here and below.
             coordinates: most axes to keep; there are never more than images or channels.
             seed: of the sample of images, if there are many.
         """
@@ -77,7 +77,7 @@ class FeatureSpace:
         return cls(mean, scale, axes, spread, len(vectors))
 
     def apply(
-        self, vectors: Float32[np.ndarray, "images channels"]
+        self, vectors: Float[np.ndarray, "images channels"]
     ) -> Float[Tensor, "images coordinates"]:
         """Return the coordinates of pooled vectors.
 
@@ -121,8 +121,8 @@ class FeatureSpace:
 
 
 def root(
-    vectors: Float32[np.ndarray, "images channels"],
-) -> Float[Tensor, "images channels"]:
+    vectors: Float[np.ndarray, "images channels"],
+) -> Float32[Tensor, "images channels"]:
     """Bring to unit length and take the square root of each channel, keeping its sign."""
     block = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     length = block.norm(dim=1, keepdim=True).clamp(min=1e-12)

@@ -216,12 +216,11 @@ class Learner:
         Raises:
             Stopped: if ``should_stop`` says so; the last fit stays in force.
         """
-        vectors = self.features.vectors(np.arange(len(self.features)))
-        graph = self._neighbours(vectors, tell, should_stop)
+        graph = self._neighbours(tell, should_stop)
         deep = self._usable_deep(snapshot)
         extra = deep.sources(_network_inputs(graph), labels, should_stop) if deep else []
         tier = FastTier.fit(
-            vectors,
+            None,
             labels,
             config=FastTierConfig(seed=self._workspace.settings.seed),
             neighbours=graph,
@@ -240,9 +239,7 @@ class Learner:
         Raises:
             Stopped: if ``should_stop`` says so; the networks trained before stay.
         """
-        graph = self._neighbours(
-            self.features.vectors(np.arange(len(fit.labels))), tell, should_stop
-        )
+        graph = self._neighbours(tell, should_stop)
         inputs = _network_inputs(graph)
         before = self._usable_deep(fit.snapshot)
         fitted = DeepTier.fit(
@@ -326,11 +323,10 @@ class Learner:
         before = self._deep_categories
         return self._deep if now[: len(before)] == before else None
 
-    def _neighbours(
-        self, vectors: NDArray[np.float32], tell: Tell, should_stop: Callable[[], bool]
-    ) -> NeighbourGraph:
+    def _neighbours(self, tell: Tell, should_stop: Callable[[], bool]) -> NeighbourGraph:
         """The neighbour graph of all features; kept, extended, and saved beside them."""
         tell("comparing pictures", 0.0)
+        vectors = self.features.matrix()  # stays on disk
         if self._graph is None:
             self._graph = _load_graph(self._folder, vectors)
         graph = self._graph
@@ -946,7 +942,7 @@ def _choose_device(wanted: str) -> str:
     return "cuda"
 
 
-def _load_graph(folder: Path, vectors: NDArray[np.float32]) -> NeighbourGraph | None:
+def _load_graph(folder: Path, vectors: NDArray[np.float16]) -> NeighbourGraph | None:
     """The saved neighbour graph, extended to all features; None if there is none that fits."""
     try:
         return NeighbourGraph.load(folder, vectors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +122,32 @@ def test_identical_images_give_finite_scores() -> None:
     assert_finite(fit(truth, np.repeat(vectors[:1], len(truth), axis=0)).scores())
     twice = np.concatenate([vectors, vectors])
     assert_finite(fit(np.concatenate([truth, np.zeros_like(truth)]), twice).scores())
+
+
+def test_the_neighbour_graph_holds_all_that_a_fit_needs_of_the_vectors() -> None:
+    vectors, truth = world(80)
+    graph = NeighbourGraph.build(vectors)
+    alone = arrays(FastTier.fit(None, truth, neighbours=graph).scores())
+    for name, value in arrays(FastTier.fit(vectors, truth, neighbours=graph).scores()).items():
+        np.testing.assert_array_equal(alone[name], value, err_msg=name)
+
+
+def test_a_fit_without_vectors_and_graph_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs vectors or the neighbour graph"):
+        FastTier.fit(None, np.ones((3, 1), dtype=np.int8))
+
+
+def test_vectors_may_stay_on_disk_in_half_precision(tmp_path: Path) -> None:
+    vectors, truth = world(80)
+    half = vectors.astype(np.float16)
+    half.tofile(tmp_path / "rows.f16")
+    mapped = np.memmap(tmp_path / "rows.f16", np.float16, mode="r", shape=half.shape)
+    graph = NeighbourGraph.build(mapped)
+    graph.save(tmp_path)
+    restored = NeighbourGraph.load(tmp_path, mapped)
+    expected = FastTier.fit(half.astype(np.float32), truth).scores()
+    found = FastTier.fit(None, truth, neighbours=restored).scores()
+    np.testing.assert_array_equal(found.probability, expected.probability)
 
 
 def test_features_of_zeros_give_finite_scores() -> None:

@@ -332,6 +332,16 @@ class ScoreFolder:
         """[N, C] what was known at the fit: -1 absent, 0 unknown, 1 present."""
         return self._arrays["labels"]
 
+    @property
+    def neighbours(self) -> NDArray[np.int32]:
+        """[N, K] rows of the nearest pictures, nearest first, -1 where there is none."""
+        return self._arrays["neighbours"]
+
+    @property
+    def neighbour_similarity(self) -> NDArray[np.floating[Any]]:
+        """[N, K] cosine to them."""
+        return self._arrays["neighbour_similarity"]
+
     def row(self, image_id: int) -> int:
         """Row of a picture, -1 if the model has not seen it."""
         return int(self.rows(np.array([image_id]))[0])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator import flags
+from annotator.browse import Browser
 from annotator.changes import Changes, changes_after
 from annotator.attention import Attention
 from annotator.attention_maps import AttentionMap, NoAttention
@@ -138,6 +139,7 @@ class AnnotationService:
         self._clock = clock
         self._scores = OpenScores(workspace.scores)
         self._orders = QueueOrders(workspace.settings.seed)
+        self.browser = Browser(database, self._scores, clock)
 
     def close(self) -> None:
         """Give the database connections back."""

@@ -156,12 +156,18 @@ _COUNT_IMAGE = (
 
 
 def read_decisions(
-    connection: Connection, first: int, last: int, *, states_only: bool = False
+    connection: Connection,
+    first: int,
+    last: int,
+    *,
+    states_only: bool = False,
+    scores: bool = True,
 ) -> NDArray[np.void]:
     """Decisions of the images with ids from ``first`` to ``last``, by image and category.
 
     Returns:
-        Array of `cells.ROW`; with ``states_only`` event and score mean nothing.
+        Array of `cells.ROW`; with ``states_only`` event and score mean nothing, without
+        ``scores`` the score.
     """
     here = t.decision.c.image_id.between(first, last)
     event = t.decision.c.event_id
@@ -174,7 +180,7 @@ def read_decisions(
     columns = [_CELL]
     if not states_only and one != other:
         columns.append(_EVENT)
-    if not states_only and scored:
+    if not states_only and scores and scored:
         columns.append(_SCORE)
     statement = (
         select(t.decision.c.image_id, func.count(), *columns)

@@ -1,0 +1,600 @@
+"""The browser of pictures: lists by filter and order, deciding many cells at once, look-alikes.
+
+A list that was asked for stays as it is under its name until it is asked for anew: nothing moves
+while somebody looks at it or chooses from it. The cells shown are always those of now.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from annotator.browse_columns import LiveColumns
+from annotator.browsing import Columns, Condition, Order, find
+from annotator.checks import STATES, check_key, check_source, require
+from annotator.db import cells as packed
+from annotator.db import offers, store
+from annotator.db.cells import Cells
+from annotator.db.engine import Database
+from annotator.errors import Conflict, InvalidInput, NotFound
+from annotator.idempotency import digest_of, done_before
+from annotator.look_alikes import CUT, LOWEST_CUT, Groups, near_duplicates
+from annotator.open_scores import OpenScores
+from annotator.scores import ScoreFolder
+from annotator.types import Event, User
+
+BULK = "bulk"
+"""Kind of the events that decide a selection."""
+
+MAX_WINDOW = 500
+_LISTS = 64
+_GROUPS_AT_ONCE = 100
+
+Ids = NDArray[np.int64]
+
+
+# ---------------------------------------------------------------------------------- answers
+
+
+@dataclass(frozen=True)
+class Found:
+    """A list of pictures.
+
+    Attributes:
+        name: under which windows of it can be had, until many newer lists were asked for.
+        total: pictures in the list.
+        of: pictures in the project.
+        digest: the same for two lists of the same pictures in the same order.
+        event_id: newest event that the list knows of.
+        model_version_id: whose scores were used, None before the first.
+    """
+
+    name: str
+    total: int
+    of: int
+    digest: str
+    event_id: int
+    model_version_id: int | None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a list.
+
+    Attributes:
+        known: number of known cells.
+        state: of the category that was asked for, None without one.
+        probability: of that category, None where the model says nothing.
+        flagged: it has an open flag.
+    """
+
+    image_id: int
+    file_name: str
+    known: int
+    state: int | None
+    probability: float | None
+    flagged: bool
+
+
+@dataclass(frozen=True)
+class Window:
+    """Neighbouring pictures of a list with what is known of them now."""
+
+    tiles: tuple[Tile, ...]
+    event_id: int
+    model_version_id: int | None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What filters can name besides categories.
+
+    Attributes:
+        users: all people.
+        sources: where cells were decided so far.
+        model_version_id: None: there are no probabilities to filter or sort by yet.
+        with_model: categories that the model has probabilities for.
+    """
+
+    users: tuple[User, ...]
+    sources: tuple[str, ...]
+    model_version_id: int | None
+    with_model: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Pictures chosen from a list by their places in it.
+
+    Attributes:
+        name: of the list.
+        ranges: first place and place after the last, ascending, none overlapping another.
+        whole: what was chosen is "all that the filter finds", not these pictures one by one; it is
+            then looked whether the filter still finds the same.
+    """
+
+    name: str
+    ranges: tuple[tuple[int, int], ...]
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The cells of one category in a selection as they are now.
+
+    Attributes:
+        check: to be handed back with the decision, which is refused if anything has changed.
+    """
+
+    images: int
+    present: int
+    absent: int
+    unknown: int
+    check: str
+
+
+@dataclass(frozen=True)
+class BulkResult:
+    """What deciding a selection did, in cells.
+
+    Attributes:
+        event_id: the one event, which can be undone.
+        repeated: the same request had been carried out before; nothing was changed now.
+        added: were unknown.
+        overwritten: had the other state, or were known and are unknown now.
+        confirmed: had this state already; left as they were.
+        kept: had the other state and were left.
+    """
+
+    event_id: int
+    repeated: bool
+    added: int
+    overwritten: int
+    confirmed: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class GroupLabels:
+    """One category in a group of near-duplicates: states in the order of its pictures."""
+
+    category_id: int
+    states: tuple[int, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Some are decided present and some absent, though the pictures look alike."""
+        return 1 in self.states and -1 in self.states
+
+
+@dataclass(frozen=True)
+class Group:
+    """Near-duplicates.
+
+    Attributes:
+        images: by id.
+        similarity: lowest cosine that holds the group together.
+        labels: categories with a known cell in the group, those that differ first.
+    """
+
+    images: tuple[Tile, ...]
+    similarity: float
+    labels: tuple[GroupLabels, ...]
+
+
+@dataclass(frozen=True)
+class GroupPage:
+    """Some of the groups, those with differing labels first, then large ones.
+
+    Attributes:
+        total: number of groups.
+        images: pictures in all groups.
+        differing: groups in which a label differs.
+        model_version_id: whose features were compared, None before the first model version.
+    """
+
+    groups: tuple[Group, ...]
+    total: int
+    images: int
+    differing: int
+    cut: float
+    model_version_id: int | None
+
+
+@dataclass(frozen=True)
+class _List:
+    condition: Condition | None
+    order: Order
+    image_ids: Ids
+
+
+# --------------------------------------------------------------------------------- use cases
+
+
+class Browser:
+    """Use cases of the browser on one label database. Thread-safe.
+
+    Args:
+        database: of the workspace.
+        scores: open score folders.
+        clock: gives the time, aware.
+    """
+
+    def __init__(
+        self, database: Database, scores: OpenScores, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._scores = scores
+        self._clock = clock
+        # Held while the columns are used. It is taken before a reading transaction begins, so that
+        # a later holder never sees an older state of the database.
+        self._guard = threading.Lock()
+        self._live = LiveColumns()
+        self._lists: OrderedDict[str, _List] = OrderedDict()
+        self._groups: tuple[tuple[int, float], Groups] | None = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Columns, ScoreFolder | None]]:
+        with self._guard, self._database.reading() as connection:
+            yield self._columns(connection)
+
+    def _columns(self, connection: Connection) -> tuple[Columns, ScoreFolder | None]:
+        scores = self._scores.newest(store.ready_versions(connection))
+        return self._live.get(connection, scores), scores
+
+    def choices(self) -> Choices:
+        """People, sources and categories that filters can name."""
+        with self._guard, self._database.reading() as connection:
+            columns, scores = self._columns(connection)
+            with_model: Sequence[int] = ()
+            if scores is not None:
+                with_model = scores.category_ids[scores.model.has_model].tolist()
+            used = np.unique(columns.event_source[np.unique(columns.events)])
+            return Choices(
+                users=tuple(store.users(connection)),
+                sources=tuple(sorted(columns.sources[code] for code in used if code >= 0)),
+                model_version_id=None if scores is None else scores.version,
+                with_model=tuple(with_model),
+            )
+
+    def search(self, condition: Condition | None, order: Order) -> Found:
+        """Make a list of the pictures that satisfy a condition, in order.
+
+        Raises:
+            InvalidInput: if the condition or order is malformed.
+            NotFound: if a category or picture that it names does not exist.
+        """
+        with self._reading() as (columns, scores):
+            image_ids = columns.image_ids[find(columns, condition, order)]
+            name = secrets.token_urlsafe(9)
+            self._lists[name] = _List(condition, order, image_ids)
+            while len(self._lists) > _LISTS:
+                self._lists.popitem(last=False)
+            return Found(
+                name=name,
+                total=len(image_ids),
+                of=len(columns),
+                digest=_digest(image_ids),
+                event_id=self._live.event_id,
+                model_version_id=None if scores is None else scores.version,
+            )
+
+    def _list(self, name: str) -> _List:
+        if name not in self._lists:
+            raise NotFound("this list is no longer kept (ask for it again)")
+        self._lists.move_to_end(name)
+        return self._lists[name]
+
+    def window(self, name: str, start: int, count: int, category_id: int | None = None) -> Window:
+        """Pictures of a list with what is known of them now.
+
+        Args:
+            name: of the list.
+            start: first place, from 0.
+            count: at most `MAX_WINDOW`.
+            category_id: whose state and probability to tell.
+
+        Raises:
+            NotFound: if the list is no longer kept, or there is no such category.
+        """
+        if start < 0 or not 1 <= count <= MAX_WINDOW:
+            raise InvalidInput(f"ask for 1 to {MAX_WINDOW} pictures, got {count} from {start}")
+        with self._reading() as (columns, scores):
+            image_ids = self._list(name).image_ids[start : start + count]
+            return Window(
+                tiles=_tiles(columns, columns.rows(image_ids), category_id),
+                event_id=self._live.event_id,
+                model_version_id=None if scores is None else scores.version,
+            )
+
+    def place(self, name: str, image_id: int) -> int | None:
+        """Where a picture stands in a list, None if it does not."""
+        with self._guard:
+            found = np.flatnonzero(self._list(name).image_ids == image_id)
+        return int(found[0]) if len(found) else None
+
+    # ------------------------------------------------------------------ deciding a selection
+
+    def preview(self, selection: Selection, category_id: int) -> Preview:
+        """Count what deciding a selection would meet.
+
+        Raises:
+            InvalidInput: if the selection is malformed or empty.
+            NotFound: if the list is no longer kept, or there is no such category.
+            Conflict: if all that the filter finds was chosen and it finds others now.
+        """
+        with self._reading() as (columns, _):
+            return self._chosen(columns, selection, category_id).preview
+
+    def decide(
+        self,
+        user_id: int,
+        selection: Selection,
+        category_id: int,
+        state: int,
+        *,
+        check: str,
+        overwrite: bool,
+        key: str,
+        source: str = "browse",
+    ) -> BulkResult:
+        """Decide one category in all pictures of a selection, as one event.
+
+        Args:
+            user_id: who decides.
+            selection: of pictures.
+            category_id: of the cells.
+            state: 1 present, -1 absent, 0 make unknown.
+            check: of the preview that was shown.
+            overwrite: whether cells known with the other state are changed as well; making cells
+                unknown always is.
+            key: idempotency key.
+            source: where it was decided.
+
+        Raises:
+            InvalidInput: if a value is malformed or the selection is empty.
+            NotFound: if the user, category or list does not exist.
+            Conflict: if the pictures or cells are others than in the preview, or the key was used
+                for another request.
+        """
+        check_key(key)
+        check_source(source)
+        if state not in STATES:
+            raise InvalidInput(
+                f"state must be 1 (present), -1 (absent) or 0 (unknown), got {state!r}"
+            )
+        asked = (user_id, category_id, state, check, overwrite, source)
+        digest = digest_of(BULK, *asked, selection.name, selection.ranges)
+        with self._database.writing() as connection:
+            done = done_before(connection, key, digest)
+            if done is not None:
+                return _result(done, repeated=True)
+            require(store.user(connection, user_id), "user", user_id)
+            # Nobody else can write until this transaction ends, so what is checked here stays true.
+            with self._guard:
+                columns, scores = self._columns(connection)
+                chosen = self._chosen(columns, selection, category_id)
+                if chosen.preview.check != check:
+                    raise Conflict(
+                        "nothing was changed: these cells are others than when they were counted: "
+                        f"{_counted(chosen.preview)} now (look at the numbers and confirm again)"
+                    )
+                version = None if scores is None else scores.version
+                changes, kept = _changes(columns, chosen, category_id, state, overwrite)
+            summary = _summary(changes, chosen, state, kept)
+            event_id = store.add_event(
+                connection,
+                kind=BULK,
+                user_id=user_id,
+                source=source,
+                model_version_id=version,
+                at=self._clock(),
+                idempotency_key=key,
+                request_digest=digest,
+                cell_count=len(changes),
+                summary=summary,
+            )
+            _write(connection, event_id, changes, category_id)
+            event = require(store.event(connection, event_id), "event", event_id)
+        return _result(event, repeated=False)
+
+    def _chosen(self, columns: Columns, selection: Selection, category_id: int) -> _Chosen:
+        listed = self._list(selection.name)
+        image_ids = np.sort(_picked(listed.image_ids, selection.ranges))
+        place = columns.column(category_id)
+        rows = columns.rows(image_ids)
+        states = columns.states[place, rows]
+        if selection.whole:
+            now = columns.image_ids[find(columns, listed.condition, Order())]
+            if len(now) != len(image_ids) or (now != image_ids).any():
+                raise Conflict(
+                    f"nothing was changed: the filter finds {len(now):,} pictures now and found "
+                    f"{len(image_ids):,} when they were selected; others may be among them "
+                    "(refresh the list and select again)"
+                )
+        check = sha256(image_ids.tobytes() + states.tobytes() + bytes([selection.whole]))
+        counts = {name: int((states == s).sum()) for name, s in _STATE_NAMES.items()}
+        preview = Preview(images=len(rows), **counts, check=check.hexdigest()[:24])
+        return _Chosen(rows, states, preview)
+
+    # ---------------------------------------------------------------------------- look-alikes
+
+    def near_duplicates(self, *, cut: float = CUT, start: int = 0, count: int = 20) -> GroupPage:
+        """Groups of pictures that look alike, and what is known of them now.
+
+        Args:
+            cut: similarity from which two pictures are linked.
+            start: first group, from 0.
+            count: at most 100.
+
+        Raises:
+            InvalidInput: if a value is out of range.
+        """
+        if not LOWEST_CUT <= cut <= 1:
+            raise InvalidInput(f"cut must be from {LOWEST_CUT} to 1, got {cut}")
+        if start < 0 or not 1 <= count <= _GROUPS_AT_ONCE:
+            raise InvalidInput(f"ask for 1 to {_GROUPS_AT_ONCE} groups, got {count} from {start}")
+        with self._reading() as (columns, scores):
+            if scores is None:
+                return GroupPage((), 0, 0, 0, cut, None)
+            groups = self._near_duplicates(scores, cut)
+            members = columns.rows(np.asarray(scores.image_ids)[groups.rows])
+            differing = _differing(columns, groups, members)
+            order = np.lexsort((-groups.sizes(), -differing))
+            parts = np.split(members, groups.starts[1:])
+            shown = [
+                _group(columns, parts[i], float(groups.weakest[i]))
+                for i in order[start : start + count].tolist()
+            ]
+            return GroupPage(
+                groups=tuple(shown),
+                total=len(groups),
+                images=len(members),
+                differing=int((differing > 0).sum()),
+                cut=cut,
+                model_version_id=scores.version,
+            )
+
+    def _near_duplicates(self, scores: ScoreFolder, cut: float) -> Groups:
+        key = (scores.version, cut)
+        if self._groups is None or self._groups[0] != key:
+            found = near_duplicates(scores.neighbours, scores.neighbour_similarity, cut)
+            self._groups = (key, found)
+        return self._groups[1]
+
+
+# ---------------------------------------------------------------------------------- helpers
+
+_STATE_NAMES = {"present": 1, "absent": -1, "unknown": 0}
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Places of the chosen pictures and the states of their cells, by image id."""
+
+    rows: NDArray[np.int64]
+    states: NDArray[np.int8]
+    preview: Preview
+
+
+def _digest(image_ids: Ids) -> str:
+    return sha256(image_ids.tobytes()).hexdigest()[:16]
+
+
+def _picked(image_ids: Ids, ranges: Sequence[tuple[int, int]]) -> Ids:
+    end = 0
+    for first, after in ranges:
+        if not end <= first < after <= len(image_ids):
+            raise InvalidInput(
+                f"places {first} to {after} are not in the list of {len(image_ids):,} pictures or "
+                "not in ascending order (refresh the list and select again)"
+            )
+        end = after
+    if not ranges:
+        raise InvalidInput("no picture is selected (select at least one)")
+    return np.concatenate([image_ids[first:after] for first, after in ranges])
+
+
+def _tiles(columns: Columns, rows: NDArray[np.int64], category_id: int | None) -> tuple[Tile, ...]:
+    states: list[int | None] = [None] * len(rows)
+    likely: list[float | None] = [None] * len(rows)
+    if category_id is not None:
+        states = columns.states[columns.column(category_id), rows].tolist()
+        if columns.scores is not None:
+            values = columns.scores.probability(category_id)[rows].tolist()
+            likely = [None if value != value else value for value in values]
+    return tuple(
+        Tile(
+            image_id=int(columns.image_ids[row]),
+            file_name=columns.names[row],
+            known=int(columns.known[row]),
+            state=state,
+            probability=probability,
+            flagged=bool(columns.flagged[row]),
+        )
+        for row, state, probability in zip(rows.tolist(), states, likely, strict=True)
+    )
+
+
+def _changes(
+    columns: Columns, chosen: _Chosen, category_id: int, state: int, overwrite: bool
+) -> tuple[Cells, int]:
+    """Cells to change, without what was there before, and how many are left with the other one."""
+    other = (chosen.states != 0) & (chosen.states != state)
+    unknown = (chosen.states == 0) & (state != 0)
+    change = unknown | other if overwrite or state == 0 else unknown
+    rows = chosen.rows[change]
+    score: NDArray[np.float32] | float = np.nan
+    if columns.scores is not None:
+        score = columns.scores.probability(category_id)[rows]
+    ids, same = columns.image_ids[rows], np.full(len(rows), category_id)
+    cells = packed.changes(ids, same, np.full(len(rows), state), event_id=0, score=score)
+    cells["before"] = chosen.states[change]
+    return cells, int(other.sum() - (other & change).sum())
+
+
+def _write(connection: Connection, event_id: int, changes: Cells, category_id: int) -> None:
+    if not len(changes):
+        return
+    changes["after_event"] = np.where(changes["after"] != 0, event_id, 0)
+    known = changes["image"][changes["before"] != 0].tolist()
+    packed.set_before(changes, store.decision_rows(connection, known, [category_id]))
+    store.write_cells(connection, changes)
+    store.add_event_cells(connection, event_id, changes)
+    offers.withdraw_decided_suggestions(connection, event_id)
+
+
+def _summary(changes: Cells, chosen: _Chosen, state: int, kept: int) -> dict[str, Any]:
+    overwritten = int((changes["before"] != 0).sum())
+    return {
+        **{name: len(changes) if state == s else 0 for name, s in _STATE_NAMES.items()},
+        "images": len(changes),
+        "image_ids": changes["image"][:3].tolist(),
+        "category_ids": changes["category"][:1].tolist(),
+        "added": len(changes) - overwritten,
+        "overwritten": overwritten,
+        "confirmed": int((chosen.states == state).sum()),
+        "kept": kept,
+    }
+
+
+def _result(event: Event, *, repeated: bool) -> BulkResult:
+    names = ("added", "overwritten", "confirmed", "kept")
+    facts = {name: int(event.summary[name]) for name in names}
+    return BulkResult(event_id=event.id, repeated=repeated, **facts)
+
+
+def _counted(preview: Preview) -> str:
+    counts = (f"{getattr(preview, name):,} {name}" for name in ("unknown", "present", "absent"))
+    return ", ".join(counts)
+
+
+def _differing(columns: Columns, groups: Groups, members: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[G] categories that are present in one picture of a group and absent in another."""
+    if not len(groups):
+        return np.zeros(0, dtype=np.int64)
+    states = columns.states[:, members]
+    highest = np.maximum.reduceat(states, groups.starts, axis=1)
+    lowest = np.minimum.reduceat(states, groups.starts, axis=1)
+    return np.asarray(((highest == 1) & (lowest == -1)).sum(axis=0), dtype=np.int64)
+
+
+def _group(columns: Columns, rows: NDArray[np.int64], similarity: float) -> Group:
+    states = columns.states[:, rows]
+    labels = [
+        GroupLabels(int(columns.category_ids[place]), tuple(states[place].tolist()))
+        for place in np.flatnonzero((states != 0).any(axis=1)).tolist()
+    ]
+    labels.sort(key=lambda label: not label.differs)
+    return Group(_tiles(columns, rows, None), similarity, tuple(labels))

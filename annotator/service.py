@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from annotator import flags
 from annotator.browse import Browser
+from annotator.category_changes import CategoryChanges, told_of
 from annotator.changes import Changes, changes_after
 from annotator.attention import Attention
 from annotator.attention_maps import AttentionMap, NoAttention
@@ -139,6 +140,7 @@ class AnnotationService:
         self._clock = clock
         self._scores = OpenScores(workspace.scores)
         self._orders = QueueOrders(workspace.settings.seed)
+        self.category_changes = CategoryChanges(database, clock)
         self.browser = Browser(database, self._scores, clock)
 
     def close(self) -> None:
@@ -716,7 +718,7 @@ class AnnotationService:
             counts = store.counts(connection, len(categories))
             versions = store.ready_versions(connection, 1)
             version = store.model_version(connection, versions[0]) if versions else None
-            jobs = store.jobs(connection, limit=1)
+            jobs = store.jobs(connection, kind="worker", limit=1)
             running = store.jobs(connection, status="running")
             event_id = store.newest_event_id(connection)
         present = sum(category.present for category in categories)

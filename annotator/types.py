@@ -489,7 +489,7 @@ class Status:
         images_untouched: pictures without any known cell.
         event_id: newest event.
         model_version: newest that is ready, None before the first.
-        job: newest job, None if there was none.
+        job: of the worker, the newest; None if there was none.
         worker_alive: the worker has given a sign of life within the last seconds.
     """
 

@@ -26,7 +26,7 @@ from hst_core.model import HST
 from hst_core.predict import attention_maps, pair_probabilities, score
 from hst_core.stacking import SourceKind
 from hst_core.stopping import ShouldStop
-from hst_core.trainer import Step, Trainer, TrainingSet
+from hst_core.trainer import EpochRecord, Step, Trainer, TrainingSet
 
 #: Names of the sources: what the network adds to the base's logit, and what its transfers say.
 LOGIT, PROTOTYPES, PAIRS = "network", "network prototypes", "pairs"
@@ -104,6 +104,7 @@ class DeepTier:
         feature_channels: int | None = None,
         device: str = "cpu",
         progress: Callable[[float, str], None] | None = None,
+        on_epoch: Callable[[int, EpochRecord], None] | None = None,
         should_stop: ShouldStop | None = None,
     ) -> tuple[DeepTier, list[ExtraSource]]:
         """Train on what is known now, and return the sources for the stack.
@@ -121,6 +122,8 @@ class DeepTier:
             feature_channels: of the inputs, read from the first image if None.
             device: to train on.
             progress: told the share done and what is being done.
+            on_epoch: told the number of a network, from 0, and what each epoch of it did, as soon
+                as the next one has begun.
             should_stop: asked before every step.
 
         Raises:
@@ -149,7 +152,7 @@ class DeepTier:
                     text = f"training network {fold + 1} of {number}, epoch {step.epoch}"
                     progress((fold + share) / number, text)
 
-            best.append(fitter.train(model, fold, fresh if previous else None, tell))
+            best.append(fitter.train(model, fold, fresh if previous else None, tell, on_epoch))
             networks.append(model)
         values, offset = fitter.sources(networks)
         tier = cls(tuple(networks), tuple(best), offset, config)
@@ -416,6 +419,7 @@ class _Fitter:
         fold: int,
         fresh: NDArray[np.intp] | None,
         tell: Callable[[Step], None],
+        on_epoch: Callable[[int, EpochRecord], None] | None = None,
     ) -> int:
         """Train the network of one fold in place; returns its best epoch."""
         seen = np.where(self.folds != fold, self.labels, 0).astype(np.int8)
@@ -437,7 +441,21 @@ class _Fitter:
             keep_best=early_stop,
             patience=self.config.patience if early_stop else None,
         )
-        history = trainer.run(on_step=tell, should_stop=self.should_stop)
+        told = 0
+
+        def tell_epochs() -> None:
+            nonlocal told
+            for record in trainer.history.epochs[told:]:
+                if on_epoch is not None:
+                    on_epoch(fold, record)
+                told += 1
+
+        def on_step(step: Step) -> None:
+            tell_epochs()
+            tell(step)
+
+        history = trainer.run(on_step=on_step, should_stop=self.should_stop)
+        tell_epochs()
         trainer.fit_prototypes(self.should_stop)
         return history.best_epoch
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
+from annotator.training.log_lines import is_log_line
+
 LOG_FILE = "worker.log"
 EXIT_WORKSPACE_IN_USE = 75  # sysexits' "temporary failure": another process trains this workspace
 _LOG_BYTES_KEPT = 1_000_000
@@ -140,7 +142,7 @@ class Supervisor:
 
     def log_tail(self, lines: int = 50) -> list[str]:
         """Newest lines that the worker wrote to its log."""
-        return _read_tail(self._log_path)[-lines:]
+        return log_tail(self._log_path.parent, lines)
 
     def __enter__(self) -> Self:
         self.start()
@@ -207,6 +209,11 @@ class Supervisor:
             self._log_path.write_bytes(newest)
 
 
+def log_tail(workspace: Path, lines: int = 50) -> list[str]:
+    """Newest lines of the log of a workspace's worker, whichever process started it."""
+    return _read_tail(workspace / LOG_FILE)[-lines:]
+
+
 def _end(process: subprocess.Popen[bytes], timeout: float) -> None:
     """Close its input, which asks it to end between two steps; then insist."""
     if process.stdin is not None and not process.stdin.closed:
@@ -227,9 +234,10 @@ def _reason(code: int, output: Sequence[str]) -> str:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
         return f"it was ended by {name}{hint}"
-    if output:
+    said = [line for line in output if not is_log_line(line)]
+    if said:
         # The last line of a traceback is the error itself.
-        return output[-1][:_REASON_CHARACTERS]
+        return said[-1][:_REASON_CHARACTERS]
     return f"it ended with exit code {code} and said nothing"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import os
 import signal
 import sys
@@ -32,6 +33,8 @@ from annotator.db.engine import Database
 from annotator.errors import AnnotatorError, WorkspaceError
 from annotator.scores import PairScores, ScoreFolder, prune, remove_partial
 from annotator.settings import Workspace
+from annotator.training.log_lines import LogLines
+from annotator.training.machine import memory_bytes
 from annotator.training.records import (
     PAUSE,
     RESUME,
@@ -64,6 +67,7 @@ from hst_core.inputs import CachedFeatures
 from hst_core.metrics import mean_average_precision
 from hst_core.neighbours import NeighbourGraph
 from hst_core.stopping import Stopped
+from hst_core.trainer import EpochRecord
 
 VERSIONS_KEPT = 3
 POLL_SECONDS = 0.5
@@ -233,8 +237,20 @@ class Learner:
         pairs = _pair_scores(deep, scores) if deep else None
         return Fit(tier, scores, snapshot, image_ids, labels, pairs)
 
-    def deepen(self, fit: Fit, tell: Tell, should_stop: Callable[[], bool]) -> Fit:
+    def deepen(
+        self,
+        fit: Fit,
+        tell: Tell,
+        should_stop: Callable[[], bool],
+        on_epoch: Callable[[int, EpochRecord], None] | None = None,
+    ) -> Fit:
         """Train the networks on what a fit of the fast tier knows, and fuse what they say.
+
+        Args:
+            fit: of the fast tier.
+            tell: told what is being done.
+            should_stop: asked before every step.
+            on_epoch: told the number of a network and what each epoch did.
 
         Raises:
             Stopped: if ``should_stop`` says so; the networks trained before stay.
@@ -251,6 +267,7 @@ class Learner:
             previous=before.tier if before else None,
             device=self._device,
             progress=lambda share, message: tell(message, share),
+            on_epoch=on_epoch,
             should_stop=should_stop,
         )
         self._deep = DeepEvidence.after_fit(fitted, inputs, fit.labels, should_stop)
@@ -307,6 +324,13 @@ class Learner:
         return ""
 
     @property
+    def device(self) -> str:
+        """What it computes on, as a person would say it."""
+        if self._device == "cpu":
+            return f"CPU, {torch.get_num_threads()} threads"
+        return torch.cuda.get_device_name(self._device)
+
+    @property
     def deep_known(self) -> int:
         """Known cells that the networks were trained on, 0 without any."""
         return self._deep.known_cells if self._deep else 0
@@ -318,10 +342,12 @@ class Learner:
         return self._previous if now[: len(before)] == before else None
 
     def _usable_deep(self, snapshot: Snapshot) -> DeepEvidence | None:
-        """The networks' evidence if categories were only appended since."""
+        """The networks' evidence if categories were only appended since; else they are dropped."""
         now = tuple(snapshot.category_ids.tolist())
         before = self._deep_categories
-        return self._deep if now[: len(before)] == before else None
+        if now[: len(before)] != before:
+            self._deep, self._deep_categories = None, ()
+        return self._deep
 
     def _neighbours(self, tell: Tell, should_stop: Callable[[], bool]) -> NeighbourGraph:
         """The neighbour graph of all features; kept, extended, and saved beside them."""
@@ -444,6 +470,7 @@ class Worker:
         self._paused = self._stopping = self._abort = False
         self._tried: tuple[Marks, int] | None = None
         self._note = ""
+        self._curve: list[dict[str, float | int | None]] = []
 
     # -- life
 
@@ -664,11 +691,14 @@ class Worker:
             self._tried = (marks, rows)
             self._answer(orders, f"waiting: {waiting}", done=False)
             return None
+        had_networks = self._learner.deep_known > 0
         try:
             fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, self._interrupted)
         except Stopped:
             self._answer(orders, "stopped as asked", done=False)
             return None
+        if had_networks and not self._learner.deep_known:
+            self._deep_known = 0  # a category is gone, so others are to be trained
         version = self._publish(fit, started)
         self._answer(orders, f"version {version} is ready", done=True)
         return fit
@@ -697,8 +727,9 @@ class Worker:
 
         try:
             fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, should_stop)
-            fit = self._learner.deepen(fit, self._tell_fit, should_stop)
+            fit = self._learner.deepen(fit, self._tell_fit, should_stop, self._note_epoch)
         except Stopped:
+            self._curve = []
             return False
         self._deep_known = fit.known
         self._publish(fit, started)
@@ -722,7 +753,9 @@ class Worker:
             "seconds": self._clock() - started,
             "unreadable": len(self._project.unreadable) + len(self._project.missing),
             "note": self._note,
+            **({"curve": self._curve} if self._curve else {}),
         }
+        self._curve = []
         self._tell_fit("putting the new version in force", 0.99)
         self._records.commit_version(version, metrics, [asdict(s) for s in fit.scores.stack])
         self._note = ""
@@ -831,6 +864,17 @@ class Worker:
         self._tell(message, share)
         self._records.say(activity, message, share, self._details())
 
+    def _note_epoch(self, network: int, epoch: EpochRecord) -> None:
+        """Keep what the page draws while the networks are trained, and their version after that."""
+        self._curve.append(
+            {
+                "network": network + 1,
+                "epoch": epoch.epoch,
+                "loss": _rounded(epoch.losses.get("total")),
+                "validation": _rounded(epoch.validation),
+            }
+        )
+
     def _details(self) -> dict[str, Any]:
         """What the job row carries besides the message."""
         project = self._project
@@ -843,6 +887,10 @@ class Worker:
             "unreadable_count": len(project.unreadable),
             "missing_count": len(project.missing),
             "note": self._note,
+            "device": self._learner.device,
+            "memory": memory_bytes(),
+            "device_memory": _device_memory(),
+            **({"curve": self._curve} if self._curve else {}),
         }
 
     def _answer(self, orders: list[Job], message: str, *, done: bool) -> list[Job]:
@@ -896,7 +944,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_WORKSPACE_IN_USE
     try:
         with _in_plain_words(), lock, Database.open(workspace.database_url) as database:
-            Worker(workspace, database, should_stop=stopping.is_set).run()
+            log = LogLines(lambda line: print(line, flush=True))
+            Worker(workspace, database, should_stop=stopping.is_set, tell=log).run()
     except AnnotatorError as error:
         print(error, file=sys.stderr)
         return 1
@@ -952,6 +1001,17 @@ def _load_graph(folder: Path, vectors: NDArray[np.float16]) -> NeighbourGraph | 
         # It can be computed anew from the features, so a damaged one is not worth stopping for.
         print(f"neighbours in {folder} are computed anew: {error}", file=sys.stderr)
         return None
+
+
+def _device_memory() -> int | None:
+    """Bytes that torch has taken of the GPU, None while it uses none."""
+    used: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.memory_reserved() if used else None
+
+
+def _rounded(value: float | None) -> float | None:
+    """A figure for a chart; nothing where it is no number, which JSON cannot hold."""
+    return None if value is None or not math.isfinite(value) else round(value, 5)
 
 
 def _waits_for_labels(labels: NDArray[np.int8]) -> str | None:

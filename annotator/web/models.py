@@ -391,7 +391,7 @@ class StatusOut(BaseModel):
                 number=version.id,
                 kind=version.kind,
                 created_at=version.created_at,
-                metrics=dict(version.metrics),
+                metrics={k: v for k, v in version.metrics.items() if k != "curve"},
                 sources=[dict(source) for source in version.sources],
             ),
             job=None

@@ -45,6 +45,7 @@ from hst_core.features import (
     read_picture,
 )
 
+HEADS = ("set", "length", "n", "files", "bare", "lanes", "decode", "of bare", "of lanes")
 #: The bare network gets a batch size that suits it.
 BARE_BATCH = 8
 
@@ -201,8 +202,7 @@ def main() -> None:
     args = parser.parse_args()
     where = torch.cuda.get_device_name() if args.device != "cpu" else f"{os.cpu_count()} cores"
     title = f"features, {where}, torch {torch.__version__}, {platform.machine()}"
-    heads = ("from files", "bare", "lanes", "decode, 1 core", "of bare", "of lanes")
-    table = Table("feature set", "length", "n", *heads, title=title)
+    table = Table(*HEADS, title=title)
     for row in rows(find_pictures(args.images, args.count), args.sets, args.device, args.rounds):
         table.add_row(*row.cells)
     console = Console(width=110)

@@ -37,6 +37,7 @@ from hst_core.losses import asymmetric_pair_loss, partial_bce
 from hst_core.model import HST
 
 CHANNELS = 1024
+HEADS = ("what", "n", "plain", "ours", "faster", "plain", "ours", "smaller")
 #: Images per step: as many as the plain formulation can hold in a few GiB.
 BATCH = {20: 16, 80: 4, 200: 1}
 
@@ -268,7 +269,7 @@ def main() -> None:
         run = Run(args.device, args.repeats, time.process_time)
         where = "CPU seconds of one thread"
     title = f"pair head and network, {where}, torch {torch.__version__}, {platform.machine()}"
-    table = Table("what", "n", "plain", "ours", "faster", "plain", "ours", "smaller", title=title)
+    table = Table(*HEADS, title=title)
     for row in rows(tuple(args.categories), tuple(args.known), run):
         table.add_row(*row.cells)
     Console(width=110).print(table)

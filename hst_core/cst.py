@@ -56,7 +56,7 @@ def spherical_kmeans(
     """Group unit vectors by cosine: greedy k-means++ seeding, then Lloyd steps.
 
     Faster than scikit-learn's Euclidean k-means on the same vectors, with the same mean cosine
-    (``benchmarks/core_ist.py --kmeans``), and it runs where the vectors are.
+    (``benchmarks/core_ist.py``), and it runs where the vectors are.
 
     Args:
         vectors: unit vectors, at least ``clusters`` of them.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator import flags
+from annotator.answer_counts import AnswerCounts
 from annotator.browse import Browser
 from annotator.category_changes import CategoryChanges, told_of
 from annotator.changes import Changes, changes_after
@@ -101,6 +102,7 @@ WORKER_SILENCE = timedelta(seconds=15)
 """Without a sign of life for this long, the worker counts as gone."""
 
 _FULL_STATES = 8  # pictures up to which an answer carries whole states
+_LIVE_SCORES = 200  # pictures up to which scores follow the labels known now
 _REVISIONS = 5_000  # pictures up to which an answer carries revisions
 _ADD_AT_ONCE = 500
 _EVENTS_AHEAD = 500
@@ -140,6 +142,8 @@ class AnnotationService:
         self._clock = clock
         self._scores = OpenScores(workspace.scores)
         self._orders = QueueOrders(workspace.settings.seed)
+        self._answers = AnswerCounts()
+        self.sweeping = Sweeping(database, self._newest, self._answers, clock)
         self.category_changes = CategoryChanges(database, clock)
         self.browser = Browser(database, self._scores, clock)
 
@@ -765,7 +769,7 @@ class AnnotationService:
     def answers(self) -> Answers:
         """People's answers to cells that had a probability, counted; see `annotator.precision`."""
         with self.database.reading() as connection:
-            return store.answers(connection)
+            return self._answers.now(connection)
 
     def events(self, before: int | None = None, limit: int = 50) -> list[Event]:
         """The log, newest first, from before an event id on."""
@@ -887,7 +891,12 @@ def _changes(connection: Connection, view: View, request: _Request) -> Cells:
     else:
         store.fill_before(connection, changes)
     changes = np.compress((changes["before"] != 0) | (changes["after"] != 0), changes)
-    scores = view.scores_of(changes) if few else view.stored_scores_of(changes)
+    if few:
+        scores = view.scores_of(changes)
+    elif len(request.image_ids) <= _LIVE_SCORES:
+        scores = view.live_scores_of(changes, store.decision_rows(connection, request.image_ids))
+    else:
+        scores = view.stored_scores_of(changes)
     changes["after_score"] = np.where(changes["after"] != 0, scores, np.nan)
     return changes
 

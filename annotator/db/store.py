@@ -22,6 +22,7 @@ from sqlalchemy import (
     CursorResult,
     Integer,
     Select,
+    and_,
     bindparam,
     case,
     cast,
@@ -563,6 +564,22 @@ def answers(connection: Connection) -> Answers:
     return Answers.of([tuple(row) for row in connection.execute(_ANSWERS)])
 
 
+def answering_events(
+    connection: Connection, event_ids: Iterable[int]
+) -> dict[int, tuple[int, str]]:
+    """(model version or 0, source) of those of the events in which a person answered."""
+    found: dict[int, tuple[int, str]] = {}
+    for some in _chunks(event_ids):
+        rows = connection.execute(_ANSWERING, {"ids": some})
+        found.update((ident, (version, source)) for ident, version, source in rows)
+    return found
+
+
+_IS_ANSWER = and_(t.event.c.kind == "decide", t.event.c.user_id.is_not(None))
+_SHOWN_VERSION = func.coalesce(t.event.c.model_version_id, 0)
+_ANSWERING = select(t.event.c.id, _SHOWN_VERSION, t.event.c.source).where(
+    one_of(t.event.c.id), _IS_ANSWER
+)
 # Rounded to whole per cent; the small addition makes ties go up in every database.
 _PERCENT = cast(func.round(t.decision.c.score * 100 + 1e-9), Integer)
 _ANSWERED = (
@@ -575,11 +592,7 @@ _ANSWERED = (
 _ANSWERS = (
     select(*_ANSWERED, func.count())
     .select_from(t.decision.join(t.event, t.decision.c.event_id == t.event.c.id))
-    .where(
-        t.decision.c.score.is_not(None),
-        t.event.c.kind == "decide",
-        t.event.c.user_id.is_not(None),
-    )
+    .where(t.decision.c.score.is_not(None), _IS_ANSWER)
     .group_by(*_ANSWERED)
 )
 

@@ -33,6 +33,7 @@ from annotator.web.downloads import Downloads
 from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
 from annotator.web.pages import THEME, make_pages
+from annotator.web.sweep_api import make_sweep_router
 
 STATIC = Path(__file__).parent / "static"
 _GRACE_SECONDS = 2
@@ -84,6 +85,7 @@ def create_app(
     app.include_router(make_router(service, workspace, downloads, trainer))
     app.include_router(make_attention_router(service))
     app.include_router(make_focus_router(service, workspace_identity(workspace)))
+    app.include_router(make_sweep_router(service, workspace_identity(workspace)))
 
     # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.
     @app.get("/api/{rest:path}", include_in_schema=False)

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from annotator.scores import FittedModel, ImageScores, SourceWeight
-from annotator.suggestions import explain, plural, probabilities, rank, rank_by_prior
+from annotator.suggestions import (
+    explain,
+    plural,
+    probabilities,
+    probability_of,
+    rank,
+    rank_by_prior,
+)
 
 
 @dataclass(frozen=True)
@@ -387,3 +394,14 @@ def test_the_terms_of_pairs_and_cooccurrence_add_up_to_their_sources() -> None:
     assert sum(t.contribution for t in evidence.terms) == pytest.approx(
         live["pairs"] + live["cooccurrence"], abs=1e-5
     )
+
+
+@given(st.lists(st.sampled_from([-1, 0, 1]), min_size=4, max_size=4), st.booleans())
+def test_one_category_alone_gets_the_probability_it_has_among_all(
+    states: list[int], pairs: bool
+) -> None:
+    labels = np.array(states, dtype=np.int8)
+    evidence = with_pairs() if pairs else row()
+    expected = probabilities(evidence, labels, CATEGORIES)
+    found = [probability_of(evidence, labels, column) for column in range(4)]
+    assert found == pytest.approx(expected, abs=1e-6)

@@ -584,7 +584,7 @@ _ANSWERING = select(t.event.c.id, _SHOWN_VERSION, t.event.c.source).where(
 _PERCENT = cast(func.round(t.decision.c.score * 100 + 1e-9), Integer)
 _ANSWERED = (
     t.decision.c.category_id,
-    func.coalesce(t.event.c.model_version_id, 0),
+    _SHOWN_VERSION,
     t.event.c.source,
     _PERCENT,
     t.decision.c.state,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator import flags
+from annotator.activity_log import ActivityLog
 from annotator.answer_counts import AnswerCounts
 from annotator.browse import Browser
 from annotator.category_changes import CategoryChanges, told_of
@@ -40,6 +41,7 @@ from annotator.key_settings import clean_keys
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
 from annotator.precision import Answers
+from annotator.progress import Activity
 from annotator.queue_orders import QUEUES, Hand, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
@@ -145,6 +147,7 @@ class AnnotationService:
         self._answers = AnswerCounts()
         self.sweeping = Sweeping(database, self._newest, self._answers, clock)
         self.category_changes = CategoryChanges(database, clock)
+        self._activity = ActivityLog()
         self.browser = Browser(database, self._scores, clock)
 
     def close(self) -> None:
@@ -740,6 +743,21 @@ class AnnotationService:
             job=jobs[0] if jobs else None,
             worker_alive=any(j.heartbeat is not None and j.heartbeat > recently for j in running),
         )
+
+    def activity(self) -> Activity:
+        """What was decided when, where and by whom; see `annotator.progress`."""
+        with self.database.reading() as connection:
+            return self._activity.now(connection)
+
+    def thresholds(self) -> dict[int, float]:
+        """Where the newest model version calls each category present; without a model empty."""
+        with self.database.reading() as connection:
+            scores = self._newest(connection)
+        if scores is None:
+            return {}
+        modelled = scores.model.has_model
+        pairs = zip(scores.category_ids.tolist(), scores.model.threshold.tolist(), strict=True)
+        return {ident: value for (ident, value), yes in zip(pairs, modelled, strict=True) if yes}
 
     def labels(self) -> Labels:
         """All decisions as one matrix; a few seconds for ten million of them."""

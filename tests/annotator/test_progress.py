@@ -1,0 +1,145 @@
+"""How labelling went over time: sums by minute from the log, and what charts make of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from label_project import Project
+
+from annotator.progress import (
+    MOST_POINTS,
+    Activity,
+    day_start,
+    decided_per_minute,
+    decided_since,
+    known_over_time,
+    people,
+)
+from annotator.types import CellBatch
+
+NOON = datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)
+MINUTE = int(NOON.timestamp() // 60)
+
+
+def activity(*rows: tuple[int, str, int, int, int]) -> Activity:
+    return Activity.of([(MINUTE + minute, *rest) for minute, *rest in rows])
+
+
+def test_the_log_is_summed_by_minute_source_and_person(any_project: Project) -> None:
+    project = any_project
+    project.decide(project.ana, (1, 1, 1), (1, 2, -1))
+    project.clock.forward(seconds=20)
+    project.decide(project.ana, (2, 1, 1))
+    project.clock.forward(minutes=5)
+    project.decide(project.bo, (2, 1, -1))  # decided again: known before and after
+    batch = CellBatch.of([(3, 1, 1), (4, 1, 1)])
+    project.service.import_decisions([batch], user_id=project.bo)
+    found = project.service.activity()
+    rows = list(
+        zip(
+            found.sources.tolist(),
+            found.user_ids.tolist(),
+            found.net.tolist(),
+            found.decided.tolist(),
+            strict=True,
+        )
+    )
+    assert rows == [("focus", 1, 3, 3), ("focus", 2, 0, 1), ("import", 2, 2, 0)]
+    start = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    assert found.minutes[0] == start.timestamp() // 60
+    assert found.minutes[1] - found.minutes[0] == 5
+
+
+def test_the_sum_is_the_number_of_known_cells_whatever_was_taken_back(
+    any_project: Project,
+) -> None:
+    project = any_project
+    service = project.service
+    project.decide(project.ana, (1, 1, 1), (1, 2, -1), (2, 2, 1), (3, 1, 1))
+    project.undo(project.ana)
+    project.decide(project.ana, (1, 1, 1), (1, 2, -1), (2, 2, 1), (3, 1, 1))
+    project.decide(project.ana, (3, 1, 0))
+    merged = service.category_changes.merge(project.bo, 1, 2, on_conflict="absent", key="m")
+    assert service.activity().net.sum() == service.status().known == len(project.table())
+    service.undo(project.ana, key="back", event_id=merged.event_id)
+    found = service.activity()
+    assert found.net.sum() == service.status().known == 3
+    # What ana took back was bo's doing.
+    assert {p.user_id: (p.known, p.decided) for p in people(found).values()} == {
+        project.ana: (3, 4),
+        project.bo: (0, 0),
+    }
+
+
+def test_new_events_are_added_to_what_was_summed(project: Project) -> None:
+    service = project.service
+    for image in range(1, 5):
+        project.decide(project.ana, (image, 1, 1))
+        project.clock.forward(minutes=1)
+        assert service.activity().net.sum() == image
+    assert len(service.activity()) == 4
+
+
+def test_known_cells_grow_by_source_and_end_at_what_is_known() -> None:
+    found = activity((0, "focus", 1, 2, 2), (3, "sweep", 1, 60, 60), (3, "focus", 2, -1, -1))
+    series = known_over_time(found, "source")
+    assert series.minutes[0] < MINUTE
+    assert {key: values[[0, -1]].tolist() for key, values in series.values.items()} == {
+        "sweep": [0, 60],
+        "focus": [0, 1],
+    }
+    assert list(known_over_time(found, "person").values) == [1, 2]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 10_000_000),
+            st.sampled_from(["focus", "sweep"]),
+            st.integers(0, 2),
+            st.integers(-5, 50),
+            st.integers(-5, 50),
+        ),
+        min_size=1,
+        max_size=30,
+        unique_by=lambda row: row[:3],
+    )
+)
+def test_no_span_of_time_loses_a_cell_or_has_too_many_points(
+    rows: list[tuple[int, str, int, int, int]],
+) -> None:
+    found = activity(*rows)
+    for by in ("source", "person"):
+        series = known_over_time(found, by)  # type: ignore[arg-type]
+        assert len(series.minutes) <= MOST_POINTS + 2
+        assert sum(values[-1] for values in series.values.values()) == sum(r[3] for r in rows)
+        assert all(values[0] == 0 for values in series.values.values())
+
+
+def test_nothing_done_is_an_empty_chart() -> None:
+    found = Activity.of([])
+    assert len(known_over_time(found, "source").minutes) == 0
+    assert decided_per_minute(found, NOON, 60, 60).values == {}
+    assert decided_since(found, NOON) == (0, 0)
+    assert people(found) == {}
+
+
+def test_decisions_of_the_last_hour_fall_into_their_minutes() -> None:
+    found = activity(
+        (0, "focus", 1, 3, 3), (-1, "focus", 1, 2, 2), (-59, "focus", 2, 1, 1),
+        (-60, "focus", 2, 9, 9), (-5, "import", 1, 500, 0),
+    )  # fmt: skip
+    series = decided_per_minute(found, NOON, 60, 60)
+    assert len(series.minutes) == 60
+    assert series.minutes[-1] == MINUTE
+    assert np.flatnonzero(series.values[1]).tolist() == [58, 59]
+    assert series.values[2].tolist() == [1] + 59 * [0]
+
+
+def test_today_counts_since_midnight_and_only_who_decided() -> None:
+    found = activity((0, "focus", 1, 3, 3), (-3, "sweep", 2, 2, 2), (-3, "import", 3, 50, 0))
+    assert decided_since(found, day_start(NOON)) == (5, 2)
+    assert decided_since(found, day_start(NOON + timedelta(days=1))) == (0, 0)

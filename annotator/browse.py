@@ -76,6 +76,7 @@ class Tile:
         known: number of known cells.
         state: of the category that was asked for, None without one.
         probability: of that category, None where the model says nothing.
+        similarity: to the picture that the list is sorted by, None in other lists.
         flagged: it has an open flag.
     """
 
@@ -84,6 +85,7 @@ class Tile:
     known: int
     state: int | None
     probability: float | None
+    similarity: float | None
     flagged: bool
 
 
@@ -311,9 +313,11 @@ class Browser:
         if start < 0 or not 1 <= count <= MAX_WINDOW:
             raise InvalidInput(f"ask for 1 to {MAX_WINDOW} pictures, got {count} from {start}")
         with self._reading() as (columns, scores):
-            image_ids = self._list(name).image_ids[start : start + count]
+            listed = self._list(name)
+            rows = columns.rows(listed.image_ids[start : start + count])
+            near = listed.order.image if listed.order.by == "similarity" else None
             return Window(
-                tiles=_tiles(columns, columns.rows(image_ids), category_id),
+                tiles=_tiles(columns, rows, category_id, near),
                 event_id=self._live.event_id,
                 model_version_id=None if scores is None else scores.version,
             )
@@ -506,14 +510,21 @@ def _picked(image_ids: Ids, ranges: Sequence[tuple[int, int]]) -> Ids:
     return np.concatenate([image_ids[first:after] for first, after in ranges])
 
 
-def _tiles(columns: Columns, rows: NDArray[np.int64], category_id: int | None) -> tuple[Tile, ...]:
-    states: list[int | None] = [None] * len(rows)
-    likely: list[float | None] = [None] * len(rows)
+def _tiles(
+    columns: Columns,
+    rows: NDArray[np.int64],
+    category_id: int | None = None,
+    near: int | None = None,
+) -> tuple[Tile, ...]:
+    """Pictures with state and probability of a category and similarity to a picture."""
+    nothing: list[Any] = [None] * len(rows)
+    states, likely, alike = nothing, nothing, nothing
     if category_id is not None:
         states = columns.states[columns.column(category_id), rows].tolist()
-        if columns.scores is not None:
-            values = columns.scores.probability(category_id)[rows].tolist()
-            likely = [None if value != value else value for value in values]
+    if columns.scores is not None and category_id is not None:
+        likely = _or_none(columns.scores.probability(category_id)[rows])
+    if columns.scores is not None and near is not None:
+        alike = _or_none(columns.scores.similarity(near)[rows])
     return tuple(
         Tile(
             image_id=int(columns.image_ids[row]),
@@ -521,10 +532,17 @@ def _tiles(columns: Columns, rows: NDArray[np.int64], category_id: int | None) -
             known=int(columns.known[row]),
             state=state,
             probability=probability,
+            similarity=similarity,
             flagged=bool(columns.flagged[row]),
         )
-        for row, state, probability in zip(rows.tolist(), states, likely, strict=True)
+        for row, state, probability, similarity in zip(
+            rows.tolist(), states, likely, alike, strict=True
+        )
     )
+
+
+def _or_none(values: NDArray[np.float32]) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
 
 
 def _changes(
@@ -597,4 +615,4 @@ def _group(columns: Columns, rows: NDArray[np.int64], similarity: float) -> Grou
         for place in np.flatnonzero((states != 0).any(axis=1)).tolist()
     ]
     labels.sort(key=lambda label: not label.differs)
-    return Group(_tiles(columns, rows, None), similarity, tuple(labels))
+    return Group(_tiles(columns, rows), similarity, tuple(labels))

@@ -29,6 +29,7 @@ from annotator.settings import Workspace
 from annotator.training.supervisor import Supervisor
 from annotator.web.api import PREFIX, install_error_bodies, make_router, workspace_identity
 from annotator.web.attention_api import make_attention_router
+from annotator.web.browse_api import make_browse_router
 from annotator.web.downloads import Downloads
 from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
@@ -85,6 +86,7 @@ def create_app(
     app.include_router(make_router(service, workspace, downloads, trainer))
     app.include_router(make_attention_router(service))
     app.include_router(make_focus_router(service, workspace_identity(workspace)))
+    app.include_router(make_browse_router(service, workspace_identity(workspace)))
     app.include_router(make_sweep_router(service, workspace_identity(workspace)))
 
     # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.

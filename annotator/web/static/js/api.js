@@ -27,6 +27,14 @@ export class Api {
     return this.#call("POST", path, body, options);
   }
 
+  put(path, body, options) {
+    return this.#call("PUT", path, body, options);
+  }
+
+  delete(path, options) {
+    return this.#call("DELETE", path, {}, options);
+  }
+
   /** Address of a picture: "picture", "thumbnail". */
   pictureUrl(image, kind, size = null) {
     // Ids start at 1 in every workspace; with the workspace in it the browser may keep the answer.

@@ -1,12 +1,14 @@
 // What all pages share: who is working, the outbox, the status of the server.
 
 import { Api } from "./api.js";
+import { DEFAULT_KEYS } from "./focus/keys.js";
 import { Outbox, Refused } from "./outbox.js";
 
 const POLL_MS = 1500;
 const POLL_HIDDEN_MS = 10_000;
 const USER_ITEM = "annotator.user";
 const RETRY_MS = 1000;
+const KEEP_EVENTS = 1000;
 
 export class Session {
   /** @param {{base: string, askName: () => Promise<string>, storage: Storage}} options */
@@ -19,7 +21,20 @@ export class Session {
     this.user = null;
     this.online = true;
     this.status = null;
-    this.keys = null;
+    this.event = null; // newest event that this page knows of
+    this.own = new Set(); // events of this page; their answers brought what they changed
+    this.keys = DEFAULT_KEYS;
+  }
+
+  /** The keys of this person, for the card on which they are changed. */
+  get keyboard() {
+    const session = this;
+    return {
+      get keys() {
+        return session.keys;
+      },
+      save: (keys) => session.#saveKeys(keys),
+    };
   }
 
   on(event, listener) {
@@ -41,7 +56,11 @@ export class Session {
       scope: this.status.workspace.id,
       send: (entry) => this.#deliver(entry),
       added: (entry) => this.emit("sent", entry),
-      acknowledged: (entry, reply) => this.emit("acknowledged", entry, reply),
+      acknowledged: (entry, reply) => {
+        if (reply.event) this.own.add(reply.event);
+        if (this.own.size > KEEP_EVENTS) this.own.delete(this.own.values().next().value);
+        this.emit("acknowledged", entry, reply);
+      },
       refused: (entry, text, dropped) => this.emit("refused", entry, text, dropped),
       changed: (state) => {
         this.online = state.online;
@@ -49,7 +68,11 @@ export class Session {
       },
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
-    const categories = await this.persist(() => this.api.get("/categories"));
+    this.event = this.status.event;
+    const [settings, categories] = await Promise.all(
+      ["/users/me/settings", "/categories"].map((path) => this.persist(() => this.api.get(path))),
+    );
+    if (!settings.error) this.#useKeys(settings.keys);
     this.emit("started", { categories, pending: this.outbox.entries });
     this.emit("outbox", this.outbox.state);
     void this.outbox.pump();
@@ -129,18 +152,42 @@ export class Session {
   }
 
   #deliver(entry) {
-    const body =
-      entry.kind === "undo"
-        ? { key: entry.key }
-        : {
-            key: entry.key,
-            source: entry.source ?? "focus",
-            model_version: entry.model ?? null,
-            cells: entry.cells,
-          };
-    return this.api.post(entry.kind === "undo" ? "/undo" : "/decisions", body, {
-      user: entry.user,
-    });
+    const { key, user } = entry;
+    const by = { user };
+    if (entry.kind === "undo") return this.api.post("/undo", { key }, by);
+    if (entry.kind === "flag") {
+      return this.api.post("/flags", { image: entry.image, note: entry.note }, by);
+    }
+    if (entry.kind === "closeFlag") return this.api.delete(`/flags/${Number(entry.flag)}`, by);
+    const { source = "focus", model = null, cells } = entry;
+    return this.api.post("/decisions", { key, source, model_version: model, cells }, by);
+  }
+
+  async #saveKeys(keys) {
+    try {
+      this.#useKeys((await this.api.put("/users/me/settings", { keys })).keys);
+      return "";
+    } catch (error) {
+      return error instanceof Refused ? error.message : "Not saved: the server does not answer.";
+    }
+  }
+
+  #useKeys(keys) {
+    this.keys = keys;
+    this.emit("keys", keys);
+  }
+
+  /** Tell the pages what changed since the last look, apart from what this page did itself. */
+  async #catchUp(event) {
+    if (event === this.event) return;
+    const after = this.event;
+    const found = await this.api.get(`/changes?after=${after}`);
+    this.event = found.event;
+    const images = found.images.filter((one) => !this.own.has(one.event)).map((one) => one.image);
+    const { everything, categories, pictures, flags } = found;
+    if (images.length || everything || categories || pictures || flags) {
+      this.emit("changes", { after, images, everything, categories, pictures, flags });
+    }
   }
 
   #setOnline(online) {
@@ -158,6 +205,7 @@ export class Session {
         this.status = await this.api.get("/status");
         this.#setOnline(true);
         this.emit("status", this.status);
+        await this.#catchUp(this.status.event);
       } catch (error) {
         if (error.moved) {
           this.emit("moved", error.message);

@@ -3,9 +3,10 @@
 import { attr, h } from "../dom.js";
 import { plural } from "../words.js";
 import { emptyState, modelHint } from "./empty.js";
+import { makeFlagList, makeFlagging } from "./flagging.js";
 import { makeFrame } from "./frame.js";
 import { makeHelp } from "./help.js";
-import { DEFAULT_KEYS, belongsToTarget, commandOf } from "./keys.js";
+import { belongsToTarget, capOf, commandOf } from "./keys.js";
 import { makeKnown } from "./known.js";
 import { Pictures } from "./pictures.js";
 import { makeRows } from "./rows.js";
@@ -16,20 +17,21 @@ import {
   knownHere,
   moreHere,
   rowsHere,
-  update,
 } from "./state.js";
 import { measureAck, measurePaint } from "./timing.js";
 import { makeTyping } from "./typing.js";
+import { update } from "./update.js";
 
 const LEGEND = [
-  [["1"], "present"],
-  [["Shift 1"], "absent"],
-  [["/"], "any label"],
-  [["E"], "why"],
-  [["Enter"], "rest absent, next"],
-  [["Backspace"], "undo"],
-  [["?"], "keys"],
+  ["slot1", "present"],
+  ["slot1", "absent", "Shift "],
+  ["type", "any label"],
+  ["why", "why"],
+  ["restAbsent", "rest absent, next"],
+  ["undo", "undo"],
+  ["help", "keys"],
 ];
+const MAP_AGAIN_MS = 500;
 
 /**
  * @param {Element} root where the page goes
@@ -92,6 +94,22 @@ export function mountFocus(root, session) {
       const categories = await session.quietly(() => session.api.get("/categories"));
       if (categories) send({ type: "categories", categories });
     },
+    queues: async () => {
+      const queues = await session.quietly(() => session.api.get("/queues"));
+      if (queues) send({ type: "queues", queues });
+    },
+    flags: async () => {
+      const flags = await session.quietly(() => session.api.get("/flags?limit=1000"));
+      if (flags) send({ type: "flags", flags });
+    },
+    attention: async ({ image, category, later = false }) => {
+      if (later) await new Promise((resolve) => setTimeout(resolve, MAP_AGAIN_MS));
+      if (!state.attention || state.selected !== category || currentImage(state)?.id !== image) return;
+      const path = `/images/${image}/categories/${category}/attention`;
+      const map = await session.quietly(() => session.api.get(path));
+      const lost = { message: "the server does not answer", again: true };
+      send({ type: "map", image, category, map: map ?? lost });
+    },
     focusTyping: () => view.typing.focus(),
   };
 
@@ -101,7 +119,7 @@ export function mountFocus(root, session) {
 
   document.addEventListener("keydown", (event) => {
     if (!isVisible(root) || event.defaultPrevented || belongsToTarget(event)) return;
-    const command = commandOf(event, session.keys ?? DEFAULT_KEYS);
+    const command = commandOf(event, session.keys);
     if (!command) return;
     event.preventDefault();
     measurePaint(event.timeStamp);
@@ -113,6 +131,11 @@ export function mountFocus(root, session) {
     if (button && event.detail > 0 && !event.target.closest("dialog")) button.blur();
   });
 
+  session.on("changes", (changes) => send({ type: "changes", changes }));
+  session.on("keys", () => {
+    view.drawKeys();
+    view.render(state);
+  });
   session.on("status", (status) => send({ type: "status", status }));
   session.on("outbox", () => view.render(state));
   session.on("open-image", (image) => run({ type: "visit", image }));
@@ -125,7 +148,9 @@ export function mountFocus(root, session) {
     send({ type: "rejected", key: entry.key, text, dropped }),
   );
   session.on("started", ({ categories, pending }) => {
-    send({ type: "started", categories, pending });
+    send({ type: "started", categories, pending, me: session.user.name });
+    run({ type: "queues" });
+    run({ type: "flags" });
   });
   view.render(state);
 }
@@ -133,15 +158,20 @@ export function mountFocus(root, session) {
 const PAN = { Up: [0, -1], Down: [0, 1], Left: [-1, 0], Right: [1, 0] };
 
 function press(command, state, send, view) {
-  if (state.zoom && command.arrow) return view.frame.panBy(...PAN[command.arrow]);
+  if (state.zoom && command.arrow) return view.frame.pan(PAN[command.arrow]);
+  const { letter } = command;
   const commands = {
     slot: () => send({ type: "slot", slot: command.slot, value: command.value }),
     restAbsent: () => send({ type: "restAbsent" }),
     next: () => send({ type: "next" }),
     previous: () => send({ type: "previous" }),
     undo: () => send({ type: "undo" }),
-    why: () => send({ type: "why" }),
-    zoom: () => send({ type: "zoom" }),
+    why: () => send({ type: "why", letter }),
+    attention: () => send({ type: "attention", letter }),
+    zoom: () => send({ type: "zoom", letter }),
+    zoomIn: () => view.frame.step(1),
+    zoomOut: () => view.frame.step(-1),
+    flag: () => send({ type: "flag", letter }),
     type: () => send({ type: "type", text: command.text ?? "" }),
     help: () => send({ type: "help" }),
     up: () => send({ type: "move", by: -1 }),
@@ -155,44 +185,55 @@ function press(command, state, send, view) {
 }
 
 function makeView(send, getState, pictures, session) {
+  const thumbnailUrl = (id) => session.api.pictureUrl(id, "thumbnail");
+  const flagging = makeFlagging(send, getState);
+  const flagList = makeFlagList(send, getState, (id) => session.openImage(id), thumbnailUrl);
   const frame = makeFrame({
     send,
     pictures,
+    flags: flagging.element,
     originalUrl: (id) => session.api.pictureUrl(id, "picture", "original"),
   });
   const known = makeKnown(send);
-  const rows = makeRows(send, (id) => session.api.pictureUrl(id, "thumbnail"));
+  const rows = makeRows(send, thumbnailUrl);
   const typing = makeTyping(send, getState);
-  const help = makeHelp(send, getState);
+  const help = makeHelp(send, getState, session.keyboard);
+  const legend = h("p.legend");
   const hint = h("p.hint", { hidden: true });
   const notice = h("p.notice", { role: "status", hidden: true });
   const said = h("p.sr-only", { "aria-live": "polite", "aria-atomic": "true" });
   const done = h("p.quiet", { hidden: true });
   const more = h("button.more", { type: "button", onclick: () => send({ type: "more" }) });
+  const heading = h("h2");
   const suggested = h(
     "section.suggested",
     { "aria-label": "Suggested" },
-    h("h2", { text: "Suggested, most useful first" }),
+    heading,
     typing.element,
     hint,
     rows.element,
     done,
     more,
   );
-  const panel = h("div.panel", {}, notice, known.element, suggested, makeLegend(send));
-  const element = h("div.focus", {}, frame.element, panel, help.element, said);
+  const panel = h("div.panel", {}, notice, known.element, suggested, legend);
+  const element = h("div.focus", {}, frame.element, panel, help.element, flagList.element, said);
+  drawKeys();
 
   function render(state) {
     const empty = emptyState(state, session.outbox?.state ?? { online: session.online });
     const image = currentImage(state);
     element.classList.toggle("empty", Boolean(empty));
     frame.render(state, empty);
+    flagging.render(state);
+    flagList.render(state);
     known.render(knownHere(state));
+    attr(heading, "text", image?.blind ? "Asked, without a suggestion" : "Suggested, most useful first");
     const list = rowsHere(state);
     rows.render(image?.id, list, {
       selected: state.selected,
       why: state.why && Boolean(image?.model_version),
       hasModel: Boolean(image?.model_version),
+      keys: session.keys,
       evidenceOf: (category) => state.evidence.get(evidenceKey(image.id, category)),
     });
     const further = image ? moreHere(state).length : 0;
@@ -215,15 +256,21 @@ function makeView(send, getState, pictures, session) {
     }
   }
 
-  return { element, render, typing, frame };
+  function drawKeys() {
+    legend.replaceChildren(...legendParts(session.keys, () => send({ type: "help" })));
+  }
+
+  return { element, render, drawKeys, typing, frame };
 }
 
-function makeLegend(send) {
-  const items = LEGEND.map(([keys, text]) =>
-    h("span", {}, ...keys.map((key) => h("kbd", { text: key })), ` ${text}`),
-  );
-  const open = () => send({ type: "help" });
-  return h("p.legend", {}, ...items.slice(0, -1), h("button", { type: "button", onclick: open }, items.at(-1)));
+/** The keys that are used most, as this person has them. */
+function legendParts(keys, openHelp) {
+  return LEGEND.filter(([action]) => keys[action].length).map(([action, text, before = ""]) => {
+    const parts = [h("kbd", { text: before + capOf(keys[action][0]) }), ` ${text}`];
+    return action === "help"
+      ? h("button", { type: "button", onclick: openHelp }, ...parts)
+      : h("span", {}, ...parts);
+  });
 }
 
 function isVisible(element) {

@@ -2,6 +2,7 @@
 
 import { attr, h, keyed } from "../dom.js";
 import { percent, verdict } from "../words.js";
+import { capOf } from "./keys.js";
 import { rowLabel } from "./state.js";
 import { whyElements } from "./why.js";
 
@@ -35,15 +36,16 @@ export function makeRows(send, thumbnailUrl) {
     return item;
   }
 
-  function patch(item, row, { selected, why, hasModel, evidence }) {
+  function patch(item, row, { selected, why, hasModel, keys, evidence }) {
     const { cap, name, reason, bar, share, head } = item.parts;
     const isSelected = row.category === selected;
     item.classList.toggle("selected", isSelected);
     attr(item, "aria-current", isSelected ? "true" : null);
     attr(item, "data-state", String(row.state));
-    attr(cap, "text", row.state > 0 ? "✓" : row.state < 0 ? "✕" : (row.slot ?? "·"));
+    const key = row.slot ? capOf(keys[`slot${row.slot}`][0] ?? "·") : "·";
+    attr(cap, "text", row.state > 0 ? "✓" : row.state < 0 ? "✕" : key);
     attr(cap, "aria-label", `${row.name}: mark present`);
-    attr(cap, "title", row.slot ? `present (${row.slot}), absent (Shift ${row.slot})` : "present");
+    attr(cap, "title", row.slot ? `present (${key}), absent (Shift ${key})` : "present");
     attr(name, "text", row.name);
     attr(reason, "text", row.state ? verdict(row.state) : reasonText(row, hasModel));
     const ranked = row.probability !== null;
@@ -81,7 +83,13 @@ export function makeRows(send, thumbnailUrl) {
         "aria-label": `${row.name} ${text.toLowerCase()}`,
         onclick: () => send({ type: "decide", category: row.category, value }),
       });
-    return h("p.decide", {}, button("Present", 1), button("Absent", -1));
+    const where = h("button", {
+      type: "button",
+      text: "Where",
+      "aria-label": `Where the model looks for ${row.name}`,
+      onclick: () => send({ type: "attention" }),
+    });
+    return h("p.decide", {}, where, button("Present", 1), button("Absent", -1));
   }
 
   function render(image, rows, context) {

@@ -214,7 +214,7 @@ def _lite_weights_file(name: str) -> Path:
 # --- torchvision ----------------------------------------------------------------------------------
 
 
-class _Features(nn.Module):
+class SequentialTrunk(nn.Module):
     """A trunk of stages run one after the other, its map brought to [B, D0, H, W]."""
 
     def __init__(self, stages: nn.Module, finish: nn.Module) -> None:
@@ -223,14 +223,16 @@ class _Features(nn.Module):
         self.finish = finish
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Compute the feature map of normalised pixels."""
         features: Tensor = self.finish(self.stages(pixels))
         return features
 
 
-class _ChannelsFirst(nn.Module):
+class ChannelsFirst(nn.Module):
     """[B, H, W, C] -> [B, C, H, W]."""
 
     def forward(self, features: Tensor) -> Tensor:
+        """Turn the map."""
         return features.permute(0, 3, 1, 2)
 
 
@@ -239,18 +241,18 @@ def _resnet_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
     stages = nn.Sequential()
     for name in names:
         stages.add_module(name, getattr(network, name))
-    return _Features(stages, nn.Identity()), [network.layer4]
+    return SequentialTrunk(stages, nn.Identity()), [network.layer4]
 
 
 def _convnext_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
     # The classifier's norm belongs to the features: without it their scale is arbitrary.
     norm = network.classifier[0]
-    return _Features(network.features, norm), [*network.features[-2:], norm]
+    return SequentialTrunk(network.features, norm), [*network.features[-2:], norm]
 
 
 def _swin_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
-    finish = nn.Sequential(network.norm, _ChannelsFirst())
-    return _Features(network.features, finish), [*network.features[-2:], network.norm]
+    finish = nn.Sequential(network.norm, ChannelsFirst())
+    return SequentialTrunk(network.features, finish), [*network.features[-2:], network.norm]
 
 
 def _mobile_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
@@ -261,19 +263,19 @@ def _mobile_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
         for index, stage in enumerate(features)
         if any(isinstance(m, nn.Conv2d) and 2 in m.stride for m in stage.modules())
     ]
-    return _Features(features, nn.Identity()), [*features[strided[-1] :]]
+    return SequentialTrunk(features, nn.Identity()), [*features[strided[-1] :]]
 
 
 def _regnet_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
     stages = nn.Sequential()
     stages.add_module("stem", network.stem)
     stages.add_module("trunk_output", network.trunk_output)
-    return _Features(stages, nn.Identity()), [network.trunk_output[-1]]
+    return SequentialTrunk(stages, nn.Identity()), [network.trunk_output[-1]]
 
 
 def _densenet_parts(network: Any) -> tuple[nn.Module, list[nn.Module]]:
     last = [network.features.transition3, network.features.denseblock4, network.features.norm5]
-    return _Features(network.features, nn.ReLU()), last
+    return SequentialTrunk(network.features, nn.ReLU()), last
 
 
 # The first prefix that fits decides; all of them have stride 32.

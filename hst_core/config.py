@@ -168,6 +168,8 @@ class TrainConfig:
         decay_every: epochs after which the learning rate is multiplied by ``decay_factor``.
         decay_factor: see there.
         threshold_learning_rate: of the thresholds (reference: 1e-3 to 1e-2).
+        backbone_factor: the learning rate of what learns of the backbone is this times that of the
+            rest.
         prototype_epochs: R, epochs after which the prototypes are computed anew.
         precision: ``float32``, or ``bf16`` for autocast.
         seed: of everything drawn at random.
@@ -181,6 +183,7 @@ class TrainConfig:
     decay_every: int = 10
     decay_factor: float = 0.1
     threshold_learning_rate: float = 5e-3
+    backbone_factor: float = 1.0
     prototype_epochs: int = 1
     precision: Literal["float32", "bf16"] = "float32"
     seed: int = 0
@@ -188,7 +191,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "decay_every", "prototype_epochs"):
             _need(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
-        for name in ("epochs", "warm_up_epochs", "weight_decay", "seed"):
+        for name in ("epochs", "warm_up_epochs", "weight_decay", "backbone_factor", "seed"):
             _need(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 or more")
         for name in ("learning_rate", "threshold_learning_rate", "decay_factor"):
             _need(getattr(self, name) > 0, f"train.{name}", getattr(self, name), "above 0")

@@ -9,6 +9,7 @@ does not lower the out-of-fold loss is left out, so few labels cost nothing in q
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from hst_core.config import Config, LossConfig, ModelConfig, TrainConfig
 from hst_core.fast_tier import ExtraSource
 from hst_core.inputs import Inputs
+from hst_core.last_stage import LastStage
 from hst_core.model import HST
 from hst_core.predict import attention_maps, pair_probabilities, score
 from hst_core.stacking import SourceKind
@@ -102,6 +104,7 @@ class DeepTier:
         previous: DeepTier | None = None,
         fresh: NDArray[np.intp] | None = None,
         feature_channels: int | None = None,
+        last_stage: LastStage | None = None,
         device: str = "cpu",
         progress: Callable[[float, str], None] | None = None,
         on_epoch: Callable[[int, EpochRecord], None] | None = None,
@@ -120,6 +123,8 @@ class DeepTier:
             fresh: rows with labels that ``previous`` had not seen; see
                 :class:`~hst_core.trainer.TrainingSet`.
             feature_channels: of the inputs, read from the first image if None.
+            last_stage: of a backbone, of which every network then trains a copy of its own; the
+                inputs give the activations before it as ``images``.
             device: to train on.
             progress: told the share done and what is being done.
             on_epoch: told the number of a network, from 0, and what each epoch of it did, as soon
@@ -136,6 +141,8 @@ class DeepTier:
             raise ValueError("the network needs known cells in at least two folds")
         if previous is not None and len(previous.networks) != number:
             previous = None
+        if last_stage is not None:
+            feature_channels = last_stage.channels
         if feature_channels is None:
             sample = inputs.load(np.zeros(1, dtype=np.intp), None)
             feature_channels = int(sample["features"].shape[1])
@@ -144,7 +151,7 @@ class DeepTier:
         best: list[int] = []
         for fold in range(number):
             start = previous.networks[fold] if previous else None
-            model = _network(config, labels.shape[1], feature_channels, fold, start)
+            model = _network(config, labels.shape[1], feature_channels, fold, start, last_stage)
 
             def tell(step: Step, fold: int = fold) -> None:
                 if progress is not None:
@@ -212,12 +219,16 @@ class DeepTier:
         }
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any]) -> DeepTier:
-        """Restore what :meth:`state_dict` described."""
+    def from_state_dict(
+        cls, state: Mapping[str, Any], last_stage: LastStage | None = None
+    ) -> DeepTier:
+        """Restore what :meth:`state_dict` described, with the last stage if it had one."""
         config = dict(state["config"])
         config["network"] = Config.from_dict(config["network"])
         return cls(
-            networks=tuple(HST.from_state(network) for network in state["networks"]),
+            networks=tuple(
+                HST.from_state(network, copy.deepcopy(last_stage)) for network in state["networks"]
+            ),
             best_epochs=tuple(int(epoch) for epoch in state["best_epochs"]),
             pair_offset=state["pair_offset"].numpy(),
             config=DeepTierConfig(**config),
@@ -515,11 +526,16 @@ class _Fitter:
 
 
 def _network(
-    config: DeepTierConfig, categories: int, channels: int, fold: int, start: HST | None
+    config: DeepTierConfig,
+    categories: int,
+    channels: int,
+    fold: int,
+    start: HST | None,
+    last_stage: LastStage | None,
 ) -> HST:
     """Build a network that says what the base says, or copy an earlier one and let it grow."""
     if start is not None:
-        model = HST.from_state(start.to_state())
+        model = HST.from_state(start.to_state(), copy.deepcopy(last_stage))
         if model.categories < categories:
             added = categories - model.categories
             old = model.categories
@@ -527,7 +543,8 @@ def _network(
             with torch.no_grad():
                 model.classifier.weight[old:].zero_()
         return model
-    model = HST(config.network.model, categories, channels, seed=fold)
+    own = copy.deepcopy(last_stage)
+    model = HST(config.network.model, categories, channels, backbone=own, seed=fold)
     # The base arrives as logits from outside; silent classifiers leave it as it is.
     nn.init.zeros_(model.classifier.weight)
     return model

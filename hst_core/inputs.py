@@ -54,17 +54,19 @@ class CachedFeatures:
 
     Args:
         array: of all images; a memory map stays on disk.
+        before_last_stage: they are activations that the network's own last stage goes on from.
     """
 
-    def __init__(self, array: FeatureArray) -> None:
+    def __init__(self, array: FeatureArray, *, before_last_stage: bool = False) -> None:
         self.array = array
+        self._name = "images" if before_last_stage else "features"
 
     def __len__(self) -> int:
         return len(self.array)
 
     def load(self, rows: NDArray[np.intp], augment: torch.Generator | None) -> dict[str, Tensor]:
-        """Return ``features``; there is nothing to augment in features."""
-        return {"features": torch.from_numpy(np.asarray(self.array[rows], dtype=np.float32))}
+        """Return ``features`` or, before a last stage, ``images``; nothing is augmented."""
+        return {self._name: torch.from_numpy(np.asarray(self.array[rows], dtype=np.float32))}
 
 
 class Photographs:

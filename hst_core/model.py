@@ -193,7 +193,7 @@ class HST(nn.Module):
         self,
         features: Features | None = None,
         *,
-        images: Num[Tensor, "batch 3 height width"] | None = None,
+        images: Num[Tensor, "batch planes height width"] | None = None,
         base_logits: Float[Tensor, "batch categories"] | None = None,
         with_attention: bool = False,
         with_pairs: bool = False,
@@ -202,7 +202,8 @@ class HST(nn.Module):
 
         Args:
             features: feature maps or pooled vectors of the backbone.
-            images: pixels instead, for a network with a backbone.
+            images: what the network's backbone reads instead: pixels, or for a last stage the
+                activations before it.
             base_logits: logits of the base for these images, where they come from elsewhere:
                 in training, from a fit that had not seen the labels (reference §11). None uses
                 the network's own base, if it has one.
@@ -331,13 +332,18 @@ class HST(nn.Module):
                 part.grow(added)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
-        """Return the optimiser's groups: the network, and the thresholds on their own terms."""
+        """Return the optimiser's groups: network, backbone, and thresholds on their own terms."""
         thresholds = [self.ist_threshold, self.cst_threshold]
-        apart = {id(threshold.theta) for threshold in thresholds}
+        backbone = [] if self.backbone is None else list(self.backbone.parameters())
+        apart = {id(p) for p in [*backbone, *(threshold.theta for threshold in thresholds)]}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         groups: list[dict[str, Any]] = [
             {"params": rest, "lr": train.learning_rate, "weight_decay": train.weight_decay}
         ]
+        tuned = [p for p in backbone if p.requires_grad]
+        if tuned:
+            rate = train.backbone_factor * train.learning_rate
+            groups.append({"params": tuned, "lr": rate, "weight_decay": train.weight_decay})
         groups += [
             threshold.optimiser_group(train.threshold_learning_rate)
             for threshold in thresholds

@@ -5,6 +5,8 @@ import { percent, verdict } from "../words.js";
 import { cellsOf, currentImage } from "./state.js";
 import { match, prepare } from "./typeahead.js";
 
+const NOTHING = { probability: new Map(), decided: new Map(), uses: new Map() };
+
 /**
  * @param {(action: object) => void} send
  * @param {() => object} getState
@@ -31,6 +33,10 @@ export function makeTyping(send, getState) {
     " present ",
     h("kbd", { text: "Shift Enter" }),
     " absent ",
+    h("kbd", { text: "1" }),
+    " – ",
+    h("kbd", { text: "8" }),
+    " that one ",
     h("kbd", { text: "Esc" }),
     " close",
   );
@@ -51,10 +57,20 @@ export function makeTyping(send, getState) {
       const index = Math.max(0, Math.min(matches.length - 1, typing.index + by));
       send({ type: "typed", text: typing.text, index });
     } else if (event.key === "Enter") choose(typing.index, event.shiftKey ? -1 : 1);
+    else if (digitOf(event)) choose(digitOf(event) - 1, event.shiftKey ? -1 : 1);
     else if (event.key === "Backspace" && !input.value) close();
     else return event.stopPropagation();
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** A digit names a match, unless there are names that go on with it. */
+  function digitOf(event) {
+    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
+    if (!digit || !input.value.trim() || event.ctrlKey || event.altKey || event.metaKey) return 0;
+    if (Number(digit) > matches.length) return 0;
+    const typed = match(prepared.entries, input.value + digit, NOTHING, 1);
+    return typed.length ? 0 : Number(digit);
   }
 
   function choose(index, value) {
@@ -68,10 +84,13 @@ export function makeTyping(send, getState) {
       input.value = "";
       return;
     }
-    if (prepared.categories !== state.categories) {
-      prepared = { categories: state.categories, entries: prepare(state.categories) };
-    }
     const image = currentImage(state);
+    const asked = image.blind ? image.suggestions : null;
+    const offered = asked ?? state.categories;
+    if (prepared.categories !== offered) {
+      const entries = asked ? asked.map(({ category, name }) => ({ id: category, name })) : offered;
+      prepared = { categories: offered, entries: prepare(entries) };
+    }
     const decided = cellsOf(state, image.id);
     const probability = new Map(image.suggestions.map((s) => [s.category, s.probability]));
     matches = match(prepared.entries, state.typing.text, {
@@ -98,6 +117,7 @@ export function makeTyping(send, getState) {
               choose(matches.findIndex((m) => m.id === item.id), event.shiftKey ? -1 : 1);
             },
           },
+          h("span.number", { "aria-hidden": "true" }),
           h("span.name"),
           h("span.share"),
         ),
@@ -105,9 +125,10 @@ export function makeTyping(send, getState) {
         const index = items.indexOf(item);
         const state_ = decided.get(item.id)?.state;
         const likely = probability.get(item.id);
-        attr(option.children[0], "text", item.name);
+        attr(option.children[0], "text", none ? "" : index + 1);
+        attr(option.children[1], "text", item.name);
         attr(
-          option.children[1],
+          option.children[2],
           "text",
           state_ ? verdict(state_) : likely === undefined ? "" : percent(likely),
         );

@@ -34,6 +34,7 @@ QUEUES: Mapping[str, QueueKind] = {
     "uncertain": QueueKind("least certain first"),
     "unlabelled": QueueKind("least labelled first"),
     "random": QueueKind("random order"),
+    "audit": QueueKind("blind questions", blind=True),
 }
 """All queues by name, in the order in which they are offered."""
 

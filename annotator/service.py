@@ -21,12 +21,16 @@ from sqlalchemy import Connection
 from annotator import flags
 from annotator.activity_log import ActivityLog
 from annotator.answer_counts import AnswerCounts
+from annotator.attention import Attention
+from annotator.attention_maps import AttentionMap, NoAttention
 from annotator.browse import Browser
 from annotator.category_changes import CategoryChanges, told_of
 from annotator.changes import Changes, changes_after
-from annotator.attention import Attention
-from annotator.attention_maps import AttentionMap, NoAttention
 from annotator.checks import check_cells, check_key, check_source, require
+from annotator.completion.asking import QUEUE as AUDIT_QUEUE
+from annotator.completion.asking import hand_out
+from annotator.completion.contracts import AUDIT_SOURCE
+from annotator.completion.use_cases import Completion
 from annotator.db import cells as packed
 from annotator.db import flags as flag_table
 from annotator.db import leases, offers, store
@@ -144,11 +148,14 @@ class AnnotationService:
         self._clock = clock
         self._scores = OpenScores(workspace.scores)
         self._orders = QueueOrders(workspace.settings.seed)
+        self.browser = Browser(database, self._scores, clock)
+        self.completion = Completion(
+            workspace, database, clock, self._newest, self._labels, self._undo
+        )
         self._answers = AnswerCounts()
         self.sweeping = Sweeping(database, self._newest, self._answers, clock)
         self.category_changes = CategoryChanges(database, clock)
         self._activity = ActivityLog()
-        self.browser = Browser(database, self._scores, clock)
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -361,7 +368,9 @@ class AnnotationService:
             view = self._view(connection, request.image_ids, model_version_id, cells=few)
             event_id = self._decide(connection, view, request) if done is None else done.id
             states = view.states(request.image_ids, SUGGESTIONS_SHOWN) if few else ()
-            if done is None:
+            if source == AUDIT_SOURCE:
+                states = self.completion.blind(connection, states, view.categories)
+            elif done is None:
                 _offer(connection, states)
         return DecideResult(
             event_id=event_id,
@@ -397,6 +406,7 @@ class AnnotationService:
             store.add_event_cells(connection, event_id, changes)
             offers.answer_suggestions(connection, changes, event_id)
             view.apply(changes, source=request.source, user=user.name, at=at)
+            self.completion.after_decision(connection, request.source, changes, event_id, at)
         return event_id
 
     def undo(self, user_id: int, *, key: str, event_id: int | None = None) -> UndoResult:
@@ -433,7 +443,12 @@ class AnnotationService:
             return self._undo_result(connection, done, repeated=True)
 
     def _undo(
-        self, connection: Connection, target: Event, user_id: int, key: str, digest: str
+        self,
+        connection: Connection,
+        target: Event,
+        user_id: int | None,
+        key: str | None,
+        digest: str | None,
     ) -> Event:
         undo_id = store.add_event(
             connection,
@@ -448,6 +463,7 @@ class AnnotationService:
             summary={},
         )
         undone = undo_event(connection, target, undo_id)
+        self.completion.after_undo(connection, target.id)
         summary = {
             "undone": {
                 "kind": target.kind,
@@ -674,6 +690,8 @@ class AnnotationService:
                 require(store.image(connection, after), "image", after)
                 leases.add_visit(connection, user_id, queue, after, now)
                 leases.release_own(connection, user_id, [after])
+            if queue == AUDIT_QUEUE:
+                return self._blind_page(connection, user_id, count, now)
             below = _closed_from(queue, store.count_categories(connection))
             mine = leases.own_leases(connection, user_id, queue, below)
             total = store.count_open(connection, below)
@@ -691,6 +709,18 @@ class AnnotationService:
                 total=total,
                 blind=QUEUES[queue].blind,
             )
+
+    def _blind_page(
+        self, connection: Connection, user_id: int, count: int, now: datetime
+    ) -> QueuePage:
+        shown, total = hand_out(connection, user_id, count, now, LEASE)
+        view = self._view(connection, shown, None)
+        return QueuePage(
+            images=self.completion.blind(connection, view.states(shown, 0), view.categories),
+            position=leases.count_visits(connection, user_id, AUDIT_QUEUE),
+            total=total,
+            blind=True,
+        )
 
     # ---------------------------------------------------------------------------------- flags
 
@@ -762,21 +792,24 @@ class AnnotationService:
     def labels(self) -> Labels:
         """All decisions as one matrix; a few seconds for ten million of them."""
         with self.database.reading() as connection:
-            names = store.image_hashes(connection)
-            image_ids = np.array([ident for ident, _ in names], dtype=np.int64)
-            category_ids = np.array([c.id for c in store.categories(connection)], dtype=np.int64)
-            states = np.zeros((len(image_ids), len(category_ids)), dtype=np.int8)
-            column = np.zeros(int(category_ids.max(initial=0)) + 1, dtype=np.int64)
-            column[category_ids] = np.arange(len(category_ids))
-            for images, categories, values in store.decided(connection):
-                states[np.searchsorted(image_ids, images), column[categories]] = values
-            return Labels(
-                image_ids=image_ids,
-                sha256=tuple(sha for _, sha in names),
-                category_ids=category_ids,
-                states=states,
-                event_id=store.newest_event_id(connection),
-            )
+            return self._labels(connection)
+
+    def _labels(self, connection: Connection) -> Labels:
+        names = store.image_hashes(connection)
+        image_ids = np.array([ident for ident, _ in names], dtype=np.int64)
+        category_ids = np.array([c.id for c in store.categories(connection)], dtype=np.int64)
+        states = np.zeros((len(image_ids), len(category_ids)), dtype=np.int8)
+        column = np.zeros(int(category_ids.max(initial=0)) + 1, dtype=np.int64)
+        column[category_ids] = np.arange(len(category_ids))
+        for images, categories, values in store.decided(connection):
+            states[np.searchsorted(image_ids, images), column[categories]] = values
+        return Labels(
+            image_ids=image_ids,
+            sha256=tuple(sha for _, sha in names),
+            category_ids=category_ids,
+            states=states,
+            event_id=store.newest_event_id(connection),
+        )
 
     @contextmanager
     def export(self) -> Iterator[Export]:

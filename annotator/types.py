@@ -506,3 +506,66 @@ class Status:
     model_version: ModelVersion | None
     job: Job | None
     worker_alive: bool
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Automatic decisions under a promise, as stored; see `annotator.completion.contracts`.
+
+    Attributes:
+        kind: ``accept`` decides cells present, ``reject`` absent.
+        category_id: None covers every category.
+        target: share promised: wrong ones of its cells (accept), missed ones of all present cells
+            (reject).
+        confidence: of the promise, one-sided.
+        status: ``proposed``, ``active``, ``withdrawn`` or ``undone``.
+        threshold: probability from which (accept) or up to which (reject) cells are decided; None
+            while nothing is proved.
+        cells: that it decides.
+        bound: upper bound of what `target` speaks of.
+        event_id: that decided its cells.
+        withdrawn_event_id: that took them back.
+        note: why it is as it is, in plain words.
+        config: plan and results of its audits.
+    """
+
+    id: int
+    kind: str
+    category_id: int | None
+    target: float
+    confidence: float
+    status: str
+    threshold: float | None
+    cells: int
+    bound: float
+    user_id: int | None
+    model_version_id: int | None
+    event_id: int | None
+    withdrawn_event_id: int | None
+    created_at: datetime
+    note: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A cell drawn at random and asked blind.
+
+    Attributes:
+        stream: ``proposal`` from the pool before anything is decided, ``outside`` from the other
+            unknown cells, ``watch`` from what was decided.
+        place: rank in the random order of the contract's pool.
+        score: probability when it was drawn.
+        state: the answer, None while it is asked.
+    """
+
+    id: int
+    contract_id: int
+    stream: str
+    place: int
+    image_id: int
+    category_id: int
+    score: float | None
+    drawn_at: datetime
+    state: int | None
+    event_id: int | None

@@ -159,6 +159,7 @@ def fit_contract(
     target: float,
     confidence: float = 0.95,
     known_present: int = 0,
+    outside: tuple[int, int, int] | None = None,
     steps: int = 20,
 ) -> Contract:
     """Find the widest set of cells that may be decided, by fixed-sequence testing.
@@ -173,6 +174,9 @@ def fit_contract(
         target: in (0, 1), see `Contract.target`.
         confidence: one-sided, in (0, 1).
         known_present: present cells outside the pool that count towards the total of ``reject``.
+        outside: for ``reject``, where the pool was cut to cells that are hardly ever present:
+            (present, answers, cells) of a random draw from the other unknown cells. The total of
+            present cells is then bounded by these instead of by the pool.
         steps: number of nested candidate sets, fixed in advance by their numbers of cells.
 
     Raises:
@@ -190,7 +194,10 @@ def fit_contract(
     order = np.argsort(-score, kind="stable")
     score, drawn = score[order], audited[order]
     wrong_drawn = np.where(drawn, wrong[order], False)
-    total = _fewest_present(kind, audited, present, known_present, confidence)
+    total = known_present
+    if kind == "reject":
+        found = outside or (int((present & audited).sum()), int(audited.sum()), len(audited))
+        total += fewest_errors(*found, (1 + confidence) / 2)
     # The reject promise spends half of the allowed failures on the number of present cells.
     level = confidence if kind == "accept" else (1 + confidence) / 2
     nothing = Contract(kind, target, confidence, None, 0, 1.0, 0, 0)
@@ -226,21 +233,6 @@ def _nested_sets(score: Floats, steps: int) -> list[int]:
     # A threshold cannot separate equal scores, so each set is widened to the end of its tie.
     widened = np.searchsorted(-score, -score[ends - 1], side="right")
     return [int(end) for end in np.unique(widened)]
-
-
-def _fewest_present(
-    kind: Kind,
-    audited: npt.NDArray[np.bool_],
-    present: npt.NDArray[np.bool_],
-    known_present: int,
-    confidence: float,
-) -> int:
-    if kind == "accept":
-        return 0
-    answers = int(audited.sum())
-    found = int((present & audited).sum())
-    level = (1 + confidence) / 2
-    return known_present + fewest_errors(found, answers, len(audited), level)
 
 
 def _may_be_more(errors: int, answers: int, cells: int, allowed: float, confidence: float) -> bool:

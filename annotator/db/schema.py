@@ -271,7 +271,8 @@ audit = Table(
     metadata,
     _id(),
     _key("contract_id", "contract.id", nullable=False),
-    # ``proposal``: drawn from the pool before anything is decided; ``watch``: from what it decided.
+    # ``proposal``: drawn from the pool before anything is decided; ``outside``: from the other
+    # unknown cells, to count the present ones; ``watch``: from what the contract decided.
     Column("stream", String(20), nullable=False),
     # Rank in the random order of the pool that the contract's seed gives. The sample is always the
     # first ranks without a gap, so that nobody can leave out a cell after having seen it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isnan
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,8 +78,10 @@ class SuggestionOut(BaseModel):
 
     category: int
     name: str
-    probability: float = Field(description="That it is present, 0-1.")
-    threshold: float = Field(description="From here on the model would say present.")
+    probability: float | None = Field(
+        description="That it is present, 0-1; null in a blind question."
+    )
+    threshold: float | None = Field(description="From here on the model would say present.")
     above: bool
     source: str
     reasons: list[ReasonOut]
@@ -89,8 +92,8 @@ class SuggestionOut(BaseModel):
         return cls(
             category=s.category_id,
             name=s.name,
-            probability=s.probability,
-            threshold=s.threshold,
+            probability=None if isnan(s.probability) else s.probability,
+            threshold=None if isnan(s.threshold) else s.threshold,
             above=s.above,
             source=s.source,
             reasons=[ReasonOut(source=r.source, text=r.text) for r in s.reasons],

@@ -1,0 +1,547 @@
+"""Contracts: automatic decisions under a promise that blind answers have proved (reference §12).
+
+The life of a contract. *Proposed*: the unknown cells that it might decide and their scores are
+frozen, a random order of them is fixed by a seed, and its first cells are asked blind. When all of
+them are answered the widest set that keeps the promise is found. *Active*: a person applied it; one
+event decided the set, and further cells of the same random order go on being asked. *Withdrawn*:
+those answers broke the bound, or a person took it back; its cells are unknown again. *Undone*: the
+person who applied it undid that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from annotator.checks import require
+from annotator.completion import pools
+from annotator.completion.planning import Kind, bound_after, level_of_look, plan
+from annotator.completion.pools import Pool
+from annotator.db import cells as packed
+from annotator.db import contracts as db
+from annotator.db import store
+from annotator.errors import Conflict, InvalidInput
+from annotator.importing import BulkChange
+from annotator.scores import ScoreFolder
+from annotator.types import Audit, CellBatch, Contract, Event, Labels
+from hst_core.contracts import fit_contract
+
+SOURCE = "contract"
+AUDIT_SOURCE = "audit"
+EVENT_KIND = "contract"
+
+WATCH_ANSWERS = 50
+"""Cells of an active contract that are asked together; the bound is looked at when all are in."""
+
+OUTSIDE_ANSWERS = 60
+"""Cells outside the pool of a reject contract that are asked, to count the present ones."""
+
+Stage = Literal["asking", "proved", "unproved", "active", "withdrawn", "undone"]
+
+
+@dataclass(frozen=True)
+class ContractState:
+    """A contract and how far it is.
+
+    Attributes:
+        stage: ``asking`` while blind answers are missing, then ``proved`` or ``unproved``; then as
+            the status.
+        asked: blind answers wanted before it can be applied.
+        answered: of these.
+        wrong: of these, on the wrong side.
+        watched: blind answers since it was applied.
+        watched_wrong: of these.
+        expected_cells: cells that it may decide, as planned.
+    """
+
+    contract: Contract
+    stage: Stage
+    asked: int
+    answered: int
+    wrong: int
+    watched: int
+    watched_wrong: int
+    expected_cells: int
+
+    def words(self) -> str:
+        """What it promises and where it stands, in one sentence without any name."""
+        return _words(self)
+
+
+def propose(
+    connection: Connection,
+    workspace: Path,
+    scores: ScoreFolder,
+    labels: Labels,
+    at: datetime,
+    *,
+    kind: Kind,
+    target: float,
+    confidence: float,
+    category_id: int | None,
+    seed: int,
+    user_id: int | None,
+) -> Contract:
+    """Freeze the pool and draw the cells to ask.
+
+    Args:
+        connection: of a writing transaction.
+        workspace: folder in which the pool is kept.
+        scores: of the model version to decide by.
+        labels: as they are now.
+        at: now.
+        kind: ``accept`` or ``reject``.
+        target: see `annotator.types.Contract`.
+        confidence: one-sided.
+        category_id: of one category, None for all together.
+        seed: of the random order.
+        user_id: who proposes.
+
+    Raises:
+        InvalidInput: if a share is not between 0 and 1, or nothing can be saved.
+        Conflict: if there is such a proposal already.
+    """
+    _check(kind, target, confidence)
+    looks = _looks_so_far(connection, kind, category_id)
+    pool = _unknown(scores, labels, category_id)
+    level = level_of_look(confidence, looks)
+    present = _known_present(labels, category_id)
+    planned = plan(kind, pool.score, target=target, confidence=level, known_present=present)
+    if planned is None:
+        raise InvalidInput(
+            f"nothing can be decided at {target:.2%} wrong with {confidence:.0%} confidence: "
+            f"proving it would take more answers than it saves ({len(pool):,} unknown cells; "
+            "label more first, or allow more errors)"
+        )
+    pool.inside[:] = False
+    pool.inside[planned.cells] = True
+    pool = pool if kind == "reject" else pool.candidates()
+    config = {
+        "seed": seed,
+        "digest": pool.digest(),
+        "pool": len(planned.cells),
+        "asked": planned.answers,
+        "looks": looks,
+        "expected_wrong": planned.expected_wrong,
+        "known_present": present,
+    }
+    contract_id = db.add(
+        connection,
+        kind=kind,
+        category_id=category_id,
+        target=target,
+        confidence=confidence,
+        status=db.PROPOSED,
+        user_id=user_id,
+        model_version_id=scores.version,
+        created_at=at,
+        config=config,
+    )
+    pool.save(workspace, contract_id)
+    _draw(connection, contract_id, pool, seed, range(planned.answers), at)
+    others = pool.order(seed, inside=False)[:OUTSIDE_ANSWERS]
+    _ask(connection, contract_id, db.OUTSIDE, pool, range(len(others)), others, at)
+    return require(db.one(connection, contract_id), "contract", contract_id)
+
+
+def extend(connection: Connection, workspace: Path, contract: Contract, at: datetime) -> Contract:
+    """Ask further cells of the same random order, where the first ones proved nothing.
+
+    Raises:
+        Conflict: if the contract does not wait for that.
+    """
+    config = dict(contract.config)
+    if state(connection, contract).stage != "unproved":
+        raise Conflict(f"contract {contract.id} does not wait for more answers")
+    pool = Pool.load(workspace, contract.id, config["digest"])
+    more = min(config["asked"], config["pool"] - config["asked"])
+    if more <= 0:
+        raise Conflict(f"all cells of contract {contract.id} have been asked (withdraw it)")
+    places = range(config["asked"], config["asked"] + more)
+    _draw(connection, contract.id, pool, config["seed"], places, at)
+    config |= {"asked": config["asked"] + more, "looked": False}
+    db.change(connection, contract.id, config=config, note="")
+    return require(db.one(connection, contract.id), "contract", contract.id)
+
+
+def settle(connection: Connection, workspace: Path, contract: Contract) -> Contract:
+    """Look at the answers if all are in and nobody has; otherwise change nothing."""
+    config = dict(contract.config)
+    if contract.status != db.PROPOSED or config.get("looked"):
+        return contract
+    audits = db.audits(connection, contract.id, db.PROPOSAL)
+    others = db.audits(connection, contract.id, db.OUTSIDE)
+    if any(audit.state is None for audit in [*audits, *others]):
+        return contract
+    pool = Pool.load(workspace, contract.id, config["digest"])
+    audited = np.zeros(len(pool), dtype=bool)
+    present = np.zeros(len(pool), dtype=bool)
+    places = _places(pool, audits)
+    audited[places] = True
+    present[places] = [audit.state == 1 for audit in audits]
+    counted = (sum(a.state == 1 for a in others), len(others), int((~pool.inside).sum()))
+    level = level_of_look(contract.confidence, config["looks"])
+    found = fit_contract(
+        _kind(contract),
+        pool.score[pool.inside],
+        audited[pool.inside],
+        present[pool.inside],
+        target=contract.target,
+        confidence=level,
+        known_present=config["known_present"],
+        outside=counted if contract.kind == "reject" else None,
+    )
+    config |= {"looked": True, "looks": config["looks"] + 1, "level": level}
+    config |= {"size": found.size, "whole": found.whole}
+    config |= {"audited": found.audited, "errors": found.errors}
+    note = "" if found.holds else _unproved(audits, contract)
+    db.change(
+        connection,
+        contract.id,
+        threshold=found.threshold,
+        cells=found.cells,
+        bound=found.bound,
+        config=config,
+        note=note,
+    )
+    return require(db.one(connection, contract.id), "contract", contract.id)
+
+
+def apply(
+    connection: Connection,
+    workspace: Path,
+    contract: Contract,
+    *,
+    user_id: int,
+    key: str,
+    digest: str,
+    at: datetime,
+) -> Event:
+    """Decide the cells as one event, and go on auditing them.
+
+    Raises:
+        Conflict: if it is not proved, or what people decided since has used up its promise.
+    """
+    if state(connection, contract).stage != "proved" or contract.threshold is None:
+        raise Conflict(f"contract {contract.id} is not proved (answer its blind questions first)")
+    config = dict(contract.config)
+    pool = Pool.load(workspace, contract.id, config["digest"])
+    audits = db.audits(connection, contract.id, db.PROPOSAL)
+    inside = _inside(contract, pool.score) & pool.inside
+    inside[_places(pool, audits)] = False
+    event_id = store.add_event(
+        connection,
+        kind=EVENT_KIND,
+        user_id=user_id,
+        source=SOURCE,
+        model_version_id=contract.model_version_id,
+        at=at,
+        idempotency_key=key,
+        request_digest=digest,
+        cell_count=0,
+        summary={},
+    )
+    change = BulkChange(connection, event_id, overwrite=False)
+    for piece in _batch(pool, inside, _decided_state(contract)).pieces(packed.PART):
+        change.add(piece)
+    bound = _bound_now(contract, change)
+    if change.added == 0 or bound > contract.target:
+        raise Conflict(
+            f"since contract {contract.id} was proved, people have answered so many of its cells "
+            "that it cannot be kept for the rest (withdraw it and propose a new one)"
+        )
+    summary = change.summary() | {"contract": contract.id}
+    store.set_event_result(connection, event_id, change.changed, summary)
+    db.change(
+        connection,
+        contract.id,
+        status=db.ACTIVE,
+        event_id=event_id,
+        cells=change.added,
+        bound=bound,
+    )
+    active = require(db.one(connection, contract.id), "contract", contract.id)
+    _watch_on(connection, active, at)
+    pools.remove(workspace, contract.id)
+    return require(store.event(connection, event_id), "event", event_id)
+
+
+def look_at_watched(connection: Connection, contract: Contract, at: datetime) -> str | None:
+    """Bring the bound of an active contract up to date when a round of questions is answered.
+
+    Returns:
+        Why it has to be withdrawn, None if the promise holds or the round is not over.
+    """
+    audits = db.audits(connection, contract.id, db.WATCH)
+    if contract.status != db.ACTIVE or any(audit.state is None for audit in audits):
+        return None
+    config = contract.config
+    wrong = sum(audit.state != _decided_state(contract) for audit in audits)
+    answers, errors = config["audited"] + len(audits), config["errors"] + wrong
+    bound = bound_after(
+        _kind(contract),
+        decided=contract.cells,
+        audited=config["audited"],
+        watched=len(audits),
+        errors=errors,
+        whole=config["whole"],
+        level=config["level"],
+    )
+    if bound > contract.target:
+        what = "wrong" if contract.kind == "accept" else "missed"
+        return (
+            f"{errors:,} of {answers:,} blind answers disagreed: up to {bound:.2%} may be {what}, "
+            f"promised were {contract.target:.2%}"
+        )
+    db.change(connection, contract.id, bound=bound)
+    _watch_on(connection, contract, at)
+    return None
+
+
+def state(connection: Connection, contract: Contract) -> ContractState:
+    """How far a contract is."""
+    asked = db.audits(connection, contract.id, db.PROPOSAL, db.OUTSIDE)
+    watched = [a for a in db.audits(connection, contract.id, db.WATCH) if a.state is not None]
+    answered = [audit for audit in asked if audit.state is not None]
+    decided = _decided_state(contract)
+    return ContractState(
+        contract=contract,
+        stage=_stage(contract),
+        asked=len(asked),
+        answered=len(answered),
+        wrong=sum(a.state != decided for a in answered if a.stream == db.PROPOSAL),
+        watched=len(watched),
+        watched_wrong=sum(audit.state != decided for audit in watched),
+        expected_cells=int(contract.config["pool"]) - int(contract.config["asked"]),
+    )
+
+
+def after_undo(connection: Connection, event_id: int) -> None:
+    """Keep contracts and audits true when an event is undone."""
+    db.ask_again(connection, event_id)
+    contract = db.of_event(connection, event_id)
+    if contract is not None and contract.status == db.ACTIVE:
+        db.change(connection, contract.id, status=db.UNDONE, note="undone by who applied it")
+
+
+def after_answers(
+    connection: Connection,
+    changes: packed.Cells,
+    event_id: int,
+    at: datetime,
+    withdraw: Callable[[Contract, str], None],
+) -> None:
+    """Take an event's decisions as blind answers, and withdraw what they break.
+
+    Args:
+        connection: of a writing transaction.
+        changes: cells of the event.
+        event_id: of an event that was decided blind.
+        at: now.
+        withdraw: takes the cells of a contract back, for the reason given.
+    """
+    for contract_id in sorted(db.answer(connection, changes, event_id)):
+        contract = require(db.one(connection, contract_id), "contract", contract_id)
+        reason = look_at_watched(connection, contract, at)
+        if reason is not None:
+            withdraw(contract, reason)
+
+
+# --------------------------------------------------------------------------------------- parts
+
+
+def _check(kind: str, target: float, confidence: float) -> None:
+    if kind not in ("accept", "reject"):
+        raise InvalidInput(f"kind must be 'accept' or 'reject', got {kind!r}")
+    for name, value in (("target", target), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise InvalidInput(f"{name} must be between 0 and 1, got {value} (0.02 is 2 %)")
+
+
+def _looks_so_far(connection: Connection, kind: str, category_id: int | None) -> int:
+    """Looks at answers since the last contract of this kind and scope was applied."""
+    looks = 0
+    for contract in db.newest(connection):
+        if (contract.kind, contract.category_id) != (kind, category_id):
+            continue
+        if contract.status == db.PROPOSED:
+            raise Conflict(
+                f"contract {contract.id} of this kind is proposed already "
+                "(answer its blind questions, or withdraw it)"
+            )
+        if contract.event_id is not None:
+            break
+        looks = max(looks, int(contract.config["looks"]))
+    return looks
+
+
+def _unknown(scores: ScoreFolder, labels: Labels, category_id: int | None) -> Pool:
+    """Unknown cells with a score, of one category or of all."""
+    rows = scores.rows(labels.image_ids)
+    columns = np.array([scores.column(c) for c in labels.category_ids.tolist()])
+    waiting = set(scores.model.waiting)
+    usable = np.array(
+        [
+            column >= 0 and ident not in waiting and category_id in (None, ident)
+            for column, ident in zip(columns.tolist(), labels.category_ids.tolist(), strict=True)
+        ],
+        dtype=bool,
+    )
+    probability = np.full(labels.states.shape, np.nan, dtype=np.float16)
+    there = rows >= 0
+    probability[np.ix_(there, usable)] = scores.probability[np.ix_(rows[there], columns[usable])]
+    return pools.unknown_cells(
+        probability, labels.states != 0, labels.image_ids, labels.category_ids
+    )
+
+
+def _known_present(labels: Labels, category_id: int | None) -> int:
+    wanted = slice(None) if category_id is None else labels.category_ids == category_id
+    return int((labels.states[:, wanted] == 1).sum())
+
+
+def _draw(
+    connection: Connection, contract_id: int, pool: Pool, seed: int, places: range, at: datetime
+) -> None:
+    order = pool.order(seed)[places.start : places.stop]
+    _ask(connection, contract_id, db.PROPOSAL, pool, places, order, at)
+
+
+def _ask(
+    connection: Connection,
+    contract_id: int,
+    stream: str,
+    pool: Pool,
+    places: range | list[int],
+    cells: NDArray[np.int64],
+    at: datetime,
+) -> None:
+    rows: list[Mapping[str, Any]] = [
+        {
+            "contract_id": contract_id,
+            "stream": stream,
+            "place": place,
+            "image_id": int(pool.image_ids[cell]),
+            "category_id": int(pool.category_ids[cell]),
+            "score": float(pool.score[cell]),
+            "drawn_at": at,
+        }
+        for place, cell in zip(places, cells.tolist(), strict=True)
+    ]
+    db.add_audits(connection, rows)
+
+
+def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:
+    """Ask the next cells among those that the contract decided, in a random order of their own.
+
+    A fresh order among the decided cells is as good as going on in the first one: either way the
+    audited cells are a random sample of the set.
+    """
+    parts = list(store.event_cells(connection, contract.event_id or 0))
+    cells = np.concatenate(parts)
+    pool = Pool(
+        cells["image"].astype(np.int64),
+        cells["category"].astype(np.int64),
+        cells["after_score"].astype(np.float32),
+        np.ones(len(cells), dtype=bool),
+    )
+    asked = len(db.audits(connection, contract.id, db.WATCH))
+    order = pool.order(int(contract.config["seed"]))[asked : asked + WATCH_ANSWERS]
+    places = list(range(asked, asked + len(order)))
+    _ask(connection, contract.id, db.WATCH, pool, places, order, at)
+
+
+def _places(pool: Pool, audits: list[Audit]) -> NDArray[np.int64]:
+    return pool.places([a.image_id for a in audits], [a.category_id for a in audits])
+
+
+def _inside(contract: Contract, score: NDArray[np.float32]) -> NDArray[np.bool_]:
+    if contract.threshold is None:
+        return np.zeros(len(score), dtype=bool)
+    threshold = np.float32(contract.threshold)
+    return np.asarray(score >= threshold if contract.kind == "accept" else score <= threshold)
+
+
+def _batch(pool: Pool, chosen: NDArray[np.bool_], state: int) -> CellBatch:
+    count = int(chosen.sum())
+    return CellBatch(
+        pool.image_ids[chosen],
+        pool.category_ids[chosen],
+        np.full(count, state, dtype=np.int8),
+        pool.score[chosen],
+    )
+
+
+def _bound_now(contract: Contract, change: BulkChange) -> float:
+    """The bound after people have decided some of the cells themselves.
+
+    The proof bounds a number of wrong cells; those that people found are not left any more.
+    """
+    whole = int(contract.config["whole"])
+    left = max(round(contract.bound * whole) - change.kept, 0)
+    return left / (whole if contract.kind == "reject" else max(change.added, 1))
+
+
+def _decided_state(contract: Contract) -> int:
+    return 1 if contract.kind == "accept" else -1
+
+
+def _kind(contract: Contract) -> Kind:
+    return "accept" if contract.kind == "accept" else "reject"
+
+
+def _stage(contract: Contract) -> Stage:
+    if contract.status == db.PROPOSED:
+        if not contract.config.get("looked"):
+            return "asking"
+        return "unproved" if contract.threshold is None else "proved"
+    stages: dict[str, Stage] = {
+        db.ACTIVE: "active",
+        db.WITHDRAWN: "withdrawn",
+        db.UNDONE: "undone",
+    }
+    return stages[contract.status]
+
+
+def _unproved(audits: list[Audit], contract: Contract) -> str:
+    wrong = sum(audit.state != _decided_state(contract) for audit in audits)
+    return (
+        f"{wrong:,} of {len(audits):,} blind answers disagreed with the model: too many to promise "
+        f"{contract.target:.2%} (answer more, or withdraw it and label more first)"
+    )
+
+
+def _words(state: ContractState) -> str:
+    contract = state.contract
+    if state.stage == "asking":
+        cells = state.expected_cells
+        return (
+            f"would decide up to {cells:,} cells, {_promise(contract)}; "
+            f"{state.answered:,} of {state.asked:,} blind answers given"
+        )
+    if state.stage == "proved":
+        return f"can decide {contract.cells:,} cells, {_promise(contract)}"
+    if state.stage == "active":
+        return (
+            f"decided {contract.cells:,} cells, {_promise(contract)}; {state.watched:,} checked "
+            f"since, {state.watched_wrong:,} wrong"
+        )
+    return contract.note or state.stage
+
+
+def _promise(contract: Contract) -> str:
+    sure = f"with {contract.confidence:.0%} confidence"
+    share = contract.target if contract.threshold is None else contract.bound
+    if contract.kind == "accept":
+        return f"at least {1 - share:.1%} of them right {sure}"
+    whole = contract.config.get("whole")
+    if contract.threshold is not None and whole:
+        return f"missing at most {round(share * whole):,} present ones ({share:.1%}) {sure}"
+    return f"missing at most {share:.1%} of all present ones {sure}"

@@ -1,0 +1,275 @@
+"""What the service offers of contracts and their blind audits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from annotator.checks import check_key, require
+from annotator.completion import asking, contracts
+from annotator.completion.contracts import ContractState
+from annotator.completion.planning import Kind
+from annotator.db import contracts as db
+from annotator.db import store
+from annotator.db.cells import Cells
+from annotator.db.engine import Database
+from annotator.errors import Conflict, InvalidInput
+from annotator.idempotency import digest_of, done_before
+from annotator.scores import ScoreFolder
+from annotator.settings import Workspace
+from annotator.types import Category, Contract, Event, ImageState, Labels
+
+TakeBack = Callable[[Connection, Event, int | None, str | None, str | None], Event]
+"""Undoes an event: (connection, event, user id, idempotency key, digest) -> the new event."""
+
+
+class Completion:
+    """Contracts of one workspace. Thread-safe.
+
+    Args:
+        workspace: for the folder in which pools are kept.
+        database: of the workspace.
+        clock: gives the time, aware.
+        scores: the newest score folder.
+        labels: all decisions as they are now.
+        take_back: undoes an event.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        database: Database,
+        clock: Callable[[], datetime],
+        scores: Callable[[Connection], ScoreFolder | None],
+        labels: Callable[[Connection], Labels],
+        take_back: TakeBack,
+    ) -> None:
+        self._workspace = workspace
+        self._database = database
+        self._clock = clock
+        self._scores = scores
+        self._labels = labels
+        self._take_back = take_back
+
+    # ------------------------------------------------------------------------------ contracts
+
+    def contracts(self, limit: int = 100) -> list[ContractState]:
+        """The newest contracts, newest first; answers that are all in are looked at first."""
+        with self._database.reading() as connection:
+            found = db.newest(connection, limit)
+            due = any(_is_due(connection, contract) for contract in found)
+            if not due:
+                return [contracts.state(connection, contract) for contract in found]
+        with self._database.writing() as connection:
+            found = [self._settled(connection, one) for one in db.newest(connection, limit)]
+            return [contracts.state(connection, contract) for contract in found]
+
+    def contract(self, contract_id: int) -> ContractState:
+        """One contract.
+
+        Raises:
+            NotFound: if there is none of this id.
+        """
+        with self._database.writing() as connection:
+            return contracts.state(connection, self._one(connection, contract_id))
+
+    def propose(
+        self,
+        user_id: int | None,
+        kind: Kind,
+        *,
+        target: float,
+        confidence: float = 0.95,
+        category_id: int | None = None,
+        seed: int | None = None,
+    ) -> ContractState:
+        """Freeze what may be decided, and draw the cells that are asked blind.
+
+        Args:
+            user_id: who proposes.
+            kind: ``accept`` decides the most probable cells present, ``reject`` the least probable
+                ones absent.
+            target: largest share that may be wrong of the decided cells (accept), or missed of all
+                present cells (reject); 0.02 is 2 %.
+            confidence: of the promise.
+            category_id: of this category alone; None for all together.
+            seed: of the draw, else that of the workspace and the contracts so far.
+
+        Raises:
+            InvalidInput: if a value is out of range or nothing can be saved.
+            NotFound: if the category or user does not exist.
+            Conflict: before the first model, or while such a contract is proposed.
+        """
+        with self._database.writing() as connection:
+            if user_id is not None:
+                require(store.user(connection, user_id), "user", user_id)
+            if category_id is not None:
+                known = {category.id: category for category in store.categories(connection)}
+                require(known.get(category_id), "category", category_id)
+            scores = self._scores(connection)
+            if scores is None:
+                raise Conflict("there is no model yet to decide by (train first)")
+            if seed is None:
+                seed = self._workspace.settings.seed + len(db.newest(connection))
+            made = contracts.propose(
+                connection,
+                self._workspace.path,
+                scores,
+                self._labels(connection),
+                self._clock(),
+                kind=kind,
+                target=target,
+                confidence=confidence,
+                category_id=category_id,
+                seed=seed,
+                user_id=user_id,
+            )
+            return contracts.state(connection, made)
+
+    def extend(self, contract_id: int) -> ContractState:
+        """Ask more cells for a contract whose answers have proved nothing.
+
+        Raises:
+            NotFound: if there is no such contract.
+            Conflict: if it does not wait for that.
+        """
+        with self._database.writing() as connection:
+            contract = self._one(connection, contract_id)
+            path = self._workspace.path
+            extended = contracts.extend(connection, path, contract, self._clock())
+            return contracts.state(connection, extended)
+
+    def apply(self, user_id: int, contract_id: int, *, key: str) -> ContractState:
+        """Decide the cells of a proved contract as one event, which undo takes back as one.
+
+        Args:
+            user_id: who starts it.
+            contract_id: of the contract.
+            key: idempotency key, as in `AnnotationService.decide`.
+
+        Raises:
+            NotFound: if the user or contract does not exist.
+            Conflict: if it is not proved, or the key was used for another request.
+        """
+        check_key(key)
+        digest = digest_of("contract", user_id, contract_id)
+        with self._database.writing() as connection:
+            if done_before(connection, key, digest) is None:
+                require(store.user(connection, user_id), "user", user_id)
+                contracts.apply(
+                    connection,
+                    self._workspace.path,
+                    self._one(connection, contract_id),
+                    user_id=user_id,
+                    key=key,
+                    digest=digest,
+                    at=self._clock(),
+                )
+            return contracts.state(connection, self._one(connection, contract_id))
+
+    def withdraw(
+        self, user_id: int | None, contract_id: int, *, key: str, reason: str = ""
+    ) -> ContractState:
+        """Take a contract back: its cells are unknown again, as one event; or drop a proposal.
+
+        Cells that somebody decided since stay as they are.
+
+        Args:
+            user_id: who does it.
+            contract_id: of the contract.
+            key: idempotency key.
+            reason: kept as the note of the contract, at most 1,000 characters.
+
+        Raises:
+            InvalidInput: if the reason is too long.
+            NotFound: if there is no such contract.
+            Conflict: if it is neither proposed nor active.
+        """
+        check_key(key)
+        if len(reason) > _LONGEST_NOTE:
+            raise InvalidInput(
+                f"reason must have at most {_LONGEST_NOTE} characters, got {len(reason)}"
+            )
+        digest = digest_of("withdraw", user_id, contract_id)
+        with self._database.writing() as connection:
+            if done_before(connection, key, digest) is None:
+                contract = self._one(connection, contract_id)
+                reason = reason or "withdrawn by a person"
+                self._withdraw(connection, contract, user_id, reason, key, digest)
+            return contracts.state(connection, self._one(connection, contract_id))
+
+    def _one(self, connection: Connection, contract_id: int) -> Contract:
+        contract = require(db.one(connection, contract_id), "contract", contract_id)
+        return self._settled(connection, contract)
+
+    def _settled(self, connection: Connection, contract: Contract) -> Contract:
+        return contracts.settle(connection, self._workspace.path, contract)
+
+    def _withdraw(
+        self,
+        connection: Connection,
+        contract: Contract,
+        user_id: int | None,
+        reason: str,
+        key: str | None = None,
+        digest: str | None = None,
+    ) -> None:
+        if contract.status not in (db.PROPOSED, db.ACTIVE):
+            raise Conflict(f"contract {contract.id} is {contract.status} already")
+        event_id = None
+        if contract.event_id is not None:
+            event = require(store.event(connection, contract.event_id), "event", contract.event_id)
+            # Marked first: the undo must not take this for an undo by a person.
+            db.change(connection, contract.id, status=db.WITHDRAWN)
+            event_id = self._take_back(connection, event, user_id, key, digest).id
+        db.change(
+            connection,
+            contract.id,
+            status=db.WITHDRAWN,
+            withdrawn_event_id=event_id,
+            note=reason,
+        )
+
+    # --------------------------------------------------------------------------- the questions
+
+    def waiting(self) -> tuple[int, int]:
+        """How many cells, of how many pictures, wait for a blind answer."""
+        with self._database.reading() as connection:
+            return db.count_open_audits(connection)
+
+    def blind(
+        self,
+        connection: Connection,
+        states: Iterable[ImageState],
+        categories: Sequence[Category],
+    ) -> tuple[ImageState, ...]:
+        """The pictures with the open questions in place of what is known; see `asking.blind`."""
+        return asking.blind(connection, states, categories)
+
+    def after_decision(
+        self, connection: Connection, source: str, changes: Cells, event_id: int, at: datetime
+    ) -> None:
+        """Take blind decisions as answers; called inside the decision's transaction."""
+        if source != contracts.AUDIT_SOURCE:
+            return
+
+        def withdraw(contract: Contract, reason: str) -> None:
+            self._withdraw(connection, contract, None, reason)
+
+        contracts.after_answers(connection, changes, event_id, at, withdraw)
+
+    def after_undo(self, connection: Connection, event_id: int) -> None:
+        """Keep contracts and questions true; called inside the undo's transaction."""
+        contracts.after_undo(connection, event_id)
+
+
+_LONGEST_NOTE = 1_000
+
+
+def _is_due(connection: Connection, contract: Contract) -> bool:
+    if contract.status != db.PROPOSED or contract.config.get("looked"):
+        return False
+    asked = db.audits(connection, contract.id, db.PROPOSAL, db.OUTSIDE)
+    return all(audit.state is not None for audit in asked)

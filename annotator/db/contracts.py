@@ -1,0 +1,123 @@
+"""SQL of contracts and their blind audits; used like `store`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from annotator.db import schema as t
+from annotator.db.cells import Cells, keys
+from annotator.db.statements import many, one_of
+from annotator.types import Audit, Contract
+
+PROPOSED, ACTIVE, WITHDRAWN, UNDONE = "proposed", "active", "withdrawn", "undone"
+PROPOSAL, OUTSIDE, WATCH = "proposal", "outside", "watch"
+
+
+def add(connection: Connection, **values: Any) -> int:
+    """Add a contract; returns its id."""
+    result = connection.execute(insert(t.contract).values(**values))
+    return int((result.inserted_primary_key or (0,))[0])
+
+
+def change(connection: Connection, contract_id: int, **values: Any) -> None:
+    """Change columns of a contract."""
+    connection.execute(update(t.contract).where(t.contract.c.id == contract_id).values(**values))
+
+
+def one(connection: Connection, contract_id: int) -> Contract | None:
+    """One contract."""
+    row = connection.execute(select(t.contract).where(t.contract.c.id == contract_id)).first()
+    return None if row is None else Contract(*row)
+
+
+def newest(connection: Connection, limit: int = 100) -> list[Contract]:
+    """The newest contracts whatever their status, newest first."""
+    statement = select(t.contract).order_by(t.contract.c.id.desc()).limit(limit)
+    return [Contract(*row) for row in connection.execute(statement)]
+
+
+def of_status(connection: Connection, *status: str) -> list[Contract]:
+    """Contracts of these statuses, oldest first."""
+    statement = select(t.contract).where(t.contract.c.status.in_(status)).order_by(t.contract.c.id)
+    return [Contract(*row) for row in connection.execute(statement)]
+
+
+def of_event(connection: Connection, event_id: int) -> Contract | None:
+    """The contract whose cells this event decided."""
+    row = connection.execute(select(t.contract).where(t.contract.c.event_id == event_id)).first()
+    return None if row is None else Contract(*row)
+
+
+# ------------------------------------------------------------------------------------- audits
+
+
+def add_audits(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add cells to be asked; columns as in the schema."""
+    many(connection, insert(t.audit), rows)
+
+
+def audits(connection: Connection, contract_id: int, *streams: str) -> list[Audit]:
+    """All drawn cells of these streams of a contract, each stream in the order of the draw."""
+    c = t.audit.c
+    rows = connection.execute(
+        select(t.audit)
+        .where(c.contract_id == contract_id, c.stream.in_(streams))
+        .order_by(c.stream, c.place)
+    )
+    return [Audit(*row) for row in rows]
+
+
+_OPEN = t.audit.c.state.is_(None) & t.audit.c.contract_id.in_(
+    select(t.contract.c.id).where(t.contract.c.status.in_([PROPOSED, ACTIVE]))
+)
+
+
+def open_audits(connection: Connection, image_ids: Iterable[int] | None = None) -> list[Audit]:
+    """Cells that wait for a blind answer, those of proposals first, then in order of the draw."""
+    c = t.audit.c
+    statement = select(t.audit).where(_OPEN).order_by(c.stream, c.contract_id, c.place)
+    if image_ids is None:
+        return [Audit(*row) for row in connection.execute(statement)]
+    wanted = {"ids": list(image_ids)}
+    rows = connection.execute(statement.where(one_of(c.image_id)), wanted)
+    return [Audit(*row) for row in rows]
+
+
+def count_open_audits(connection: Connection) -> tuple[int, int]:
+    """How many cells, of how many pictures, wait for a blind answer."""
+    statement = select(func.count(), func.count(t.audit.c.image_id.distinct())).where(_OPEN)
+    cells, images = connection.execute(statement).one()
+    return int(cells), int(images)
+
+
+def answer(connection: Connection, changes: Cells, event_id: int) -> set[int]:
+    """Take new decisions as blind answers where one is asked; returns the contracts concerned."""
+    open_ones = open_audits(connection, np.unique(changes["image"]).tolist())
+    state = dict(zip(keys(changes).tolist(), changes["after"].tolist(), strict=True))
+    answered = [
+        {"key": one.id, "said": state[key], "event": event_id}
+        for one in open_ones
+        for key in [(one.image_id << 32) | one.category_id]
+        if state.get(key)
+    ]
+    many(connection, _ANSWER, answered)
+    ids = {row["key"] for row in answered}
+    return {one.contract_id for one in open_ones if one.id in ids}
+
+
+_ANSWER = (
+    update(t.audit)
+    .where(t.audit.c.id == bindparam("key"))
+    .values(state=bindparam("said"), event_id=bindparam("event"))
+)
+
+
+def ask_again(connection: Connection, event_id: int) -> None:
+    """Take back the blind answers of an event that is undone."""
+    connection.execute(
+        update(t.audit).where(t.audit.c.event_id == event_id).values(state=None, event_id=None)
+    )

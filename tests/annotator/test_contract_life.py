@@ -1,0 +1,329 @@
+"""Contracts from proposal to withdrawal, through the service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from label_project import Project, RandomScores, make_project
+from numpy.typing import NDArray
+
+from annotator.completion.contracts import WATCH_ANSWERS, ContractState
+from annotator.completion.pools import Pool
+from annotator.db import contracts as db
+from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
+from annotator.service import CellChange
+
+IMAGES = 500
+
+
+@dataclass
+class Contracted:
+    """A project with scores and the truth behind them."""
+
+    project: Project
+    truth: NDArray[np.int8]
+
+    @property
+    def completion(self):  # type: ignore[no-untyped-def]
+        return self.project.service.completion
+
+    def answer_all(self, tell: Callable[[int], int] = lambda state: state) -> int:
+        """Answer every open blind question; returns how many."""
+        project, answered = self.project, 0
+        while images := project.service.next_images(project.bo, "audit", count=50).images:
+            cells = [
+                CellChange(image.id, s.category_id, tell(self.state(image.id, s.category_id)))
+                for image in images
+                for s in image.suggestions
+            ]
+            key = f"blind-{next(project.keys)}"
+            project.service.decide(project.bo, cells, key=key, source="audit")
+            answered += len(cells)
+        return answered
+
+    def state(self, image_id: int, category_id: int) -> int:
+        return int(self.truth[image_id - 1, category_id - 1])
+
+    def proved(self, kind: str = "accept", target: float = 0.1) -> ContractState:
+        made = self.completion.propose(self.project.ana, kind, target=target, seed=3)
+        self.answer_all()
+        return next(s for s in self.completion.contracts() if s.contract.id == made.contract.id)
+
+
+def contracted(project: Project, seed: int = 0) -> Contracted:
+    """Scores that are right as often as they say."""
+    rng = np.random.default_rng(seed)
+    scores = RandomScores.make(IMAGES, 4, seed)
+    probability = rng.beta(0.1, 0.2, (IMAGES, 4)).astype(np.float32)
+    truth = np.where(rng.random((IMAGES, 4)) < probability, 1, -1).astype(np.int8)
+    project.decide(project.ana, *((1, c, int(truth[0, c - 1])) for c in (1, 2, 3, 4)))
+    project.add_version(replace(scores, probability=probability))
+    return Contracted(project, truth)
+
+
+@pytest.fixture
+def made(tmp_path: Path, empty_labels: Path) -> Iterator[Contracted]:
+    project = make_project(tmp_path / "w", template=empty_labels, images=IMAGES)
+    yield contracted(project)
+    project.check()
+    project.service.close()
+
+
+@pytest.fixture
+def made_anywhere(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_labels: Path
+) -> Iterator[Contracted]:
+    url = request.getfixturevalue("postgres").new_label_database()
+    project = make_project(tmp_path / "w", url=url, template=empty_labels, images=IMAGES)
+    yield contracted(project)
+    project.check()
+    project.service.close()
+
+
+def test_a_proposal_decides_nothing(made: Contracted) -> None:
+    before = made.project.states()
+    state = made.completion.propose(made.project.ana, "accept", target=0.1)
+    assert state.stage == "asking"
+    assert state.expected_cells > state.asked > 10
+    assert made.project.states() == before
+
+
+def test_the_sample_is_the_start_of_the_random_order_of_the_pool(made: Contracted) -> None:
+    contract = made.completion.propose(made.project.ana, "accept", target=0.1, seed=5).contract
+    config = contract.config
+    pool = Pool.load(made.project.workspace.path, contract.id, config["digest"])
+    with made.project.service.database.reading() as connection:
+        audits = db.audits(connection, contract.id, db.PROPOSAL)
+    first = pool.order(5)[: config["asked"]]
+    assert [a.place for a in audits] == list(range(config["asked"]))
+    assert [a.image_id for a in audits] == pool.image_ids[first].tolist()
+    assert [a.category_id for a in audits] == pool.category_ids[first].tolist()
+
+
+def test_a_damaged_pool_is_refused(made: Contracted) -> None:
+    state = made.proved()
+    file = made.project.workspace.path / "contracts" / f"{state.contract.id}.npz"
+    pool = Pool.load(made.project.workspace.path, 1, state.contract.config["digest"])
+    replace(pool, score=pool.score[::-1].copy()).save(made.project.workspace.path, 1)
+    assert file.exists()
+    with pytest.raises(WorkspaceError, match="not those that were drawn from"):
+        made.completion.apply(made.project.ana, 1, key="a")
+
+
+def test_blind_pages_show_nothing_that_could_sway(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    page = made.project.service.next_images(made.project.bo, "audit", count=5)
+    assert page.blind
+    for image in page.images:
+        assert image.known == ()
+        assert image.model_version_id is None
+        assert image.suggestions
+        assert all(np.isnan(s.probability) and s.reasons == () for s in image.suggestions)
+    cell = CellChange(page.images[0].id, page.images[0].suggestions[0].category_id, 1)
+    answer = made.project.service.decide(made.project.bo, [cell], key="b", source="audit")
+    assert answer.images[0].known == ()
+    assert cell.category_id not in {s.category_id for s in answer.images[0].suggestions}
+
+
+def test_two_people_get_different_blind_pictures(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    service = made.project.service
+    mine = service.next_images(made.project.ana, "audit", count=5).images
+    theirs = service.next_images(made.project.bo, "audit", count=5).images
+    assert not {i.id for i in mine} & {i.id for i in theirs}
+    again = service.next_images(made.project.ana, "audit", count=5).images
+    assert [i.id for i in again] == [i.id for i in mine]
+
+
+def test_a_picture_passed_without_an_answer_comes_again(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    service, ana = made.project.service, made.project.ana
+    seen = [service.next_images(ana, "audit").images[0].id]
+    for _ in range(service.next_images(ana, "audit").total):
+        made.project.clock.forward(seconds=1)
+        seen.append(service.next_images(ana, "audit", after=seen[-1]).images[0].id)
+    assert seen[-1] == seen[0]
+    assert len(set(seen)) == len(seen) - 1 > 10
+
+
+def test_answers_that_were_not_blind_do_not_count(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    page = made.project.service.next_images(made.project.bo, "audit")
+    image, category = page.images[0].id, page.images[0].suggestions[0].category_id
+    made.project.decide(made.project.ana, (image, category, 1))
+    assert made.completion.contracts()[0].answered == 0
+
+
+def test_applying_before_the_answers_are_in_is_refused(made: Contracted) -> None:
+    state = made.completion.propose(made.project.ana, "accept", target=0.1)
+    with pytest.raises(Conflict, match="is not proved"):
+        made.completion.apply(made.project.ana, state.contract.id, key="a")
+
+
+def test_a_proved_contract_decides_its_cells_as_one_event(made: Contracted) -> None:
+    state = made.proved()
+    assert state.stage == "proved"
+    before = made.project.states()
+    done = made.completion.apply(made.project.ana, state.contract.id, key="a")
+    new = {cell: s for cell, s in made.project.states().items() if cell not in before}
+    assert done.stage == "active"
+    assert len(new) == done.contract.cells > 50
+    assert set(new.values()) == {1}
+    wrong = sum(made.state(*cell) != 1 for cell in new)
+    assert wrong <= 0.1 * len(new)
+    assert made.completion.apply(made.project.ana, state.contract.id, key="a").stage == "active"
+
+
+def test_a_reject_contract_decides_absent(made: Contracted) -> None:
+    state = made.proved("reject", 0.2)
+    before = made.project.states()
+    done = made.completion.apply(made.project.ana, state.contract.id, key="a")
+    new = {cell: s for cell, s in made.project.states().items() if cell not in before}
+    assert set(new.values()) == {-1}
+    missed = sum(made.state(*cell) == 1 for cell in new)
+    assert missed <= 0.2 * (made.truth == 1).sum()
+    assert "missing at most" in done.words()
+
+
+def test_undo_takes_a_contract_back_as_one(made: Contracted) -> None:
+    state = made.proved()
+    before = made.project.table()
+    made.completion.apply(made.project.ana, state.contract.id, key="a")
+    made.project.undo(made.project.ana)
+    assert made.project.table() == before
+    assert made.completion.contracts()[0].stage == "undone"
+    assert made.completion.waiting() == (0, 0)
+
+
+def test_undoing_a_blind_answer_asks_again(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    page = made.project.service.next_images(made.project.bo, "audit")
+    cell = CellChange(page.images[0].id, page.images[0].suggestions[0].category_id, 1)
+    before = made.completion.waiting()
+    made.project.service.decide(made.project.bo, [cell], key="b", source="audit")
+    assert made.completion.waiting()[0] == before[0] - 1
+    made.project.undo(made.project.bo)
+    assert made.completion.waiting() == before
+
+
+def test_right_answers_afterwards_keep_a_contract_and_ask_on(made: Contracted) -> None:
+    state = made.proved()
+    made.completion.apply(made.project.ana, state.contract.id, key="a")
+    project = made.project
+    images = project.service.next_images(project.bo, "audit", count=100).images
+    cells = [CellChange(i.id, s.category_id, 1) for i in images for s in i.suggestions]
+    project.service.decide(project.bo, cells, key="watched", source="audit")
+    found = made.completion.contracts()[0]
+    assert found.stage == "active"
+    assert found.watched == WATCH_ANSWERS
+    assert found.contract.bound < state.contract.bound
+    assert made.completion.waiting()[0] > 0
+
+
+def test_wrong_answers_afterwards_withdraw_a_contract(made: Contracted) -> None:
+    state = made.proved()
+    before = set(made.project.states())
+    made.completion.apply(made.project.ana, state.contract.id, key="a")
+    made.answer_all(lambda state: -1)
+    found = made.completion.contracts()[0]
+    assert found.stage == "withdrawn"
+    assert "blind answers disagreed" in found.contract.note
+    # What people answered stays; everything else that it decided is unknown again.
+    assert set(made.project.states().values()) == {1, -1}
+    assert len(made.project.states()) == len(before) + WATCH_ANSWERS
+    with made.project.service.database.reading() as connection:
+        assert db.count_open_audits(connection) == (0, 0)
+
+
+def test_a_person_can_withdraw_a_contract(made: Contracted) -> None:
+    state = made.proved()
+    before = made.project.table()
+    made.completion.apply(made.project.ana, state.contract.id, key="a")
+    found = made.completion.withdraw(made.project.bo, 1, key="w", reason="too bold")
+    assert (found.stage, found.contract.note) == ("withdrawn", "too bold")
+    assert made.project.table() == before
+    assert made.completion.withdraw(made.project.bo, 1, key="w").stage == "withdrawn"
+    with pytest.raises(Conflict, match="withdrawn already"):
+        made.completion.withdraw(made.project.bo, 1, key="another")
+
+
+def test_a_dropped_proposal_asks_nothing_more(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    made.completion.withdraw(made.project.ana, 1, key="w")
+    assert made.completion.waiting() == (0, 0)
+    assert made.project.service.next_images(made.project.bo, "audit").images == ()
+
+
+def test_a_second_proposal_of_a_kind_waits_for_the_first(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    with pytest.raises(Conflict, match="is proposed already"):
+        made.completion.propose(made.project.ana, "accept", target=0.2)
+    assert made.completion.propose(made.project.ana, "reject", target=0.2).stage == "asking"
+
+
+def test_answers_that_prove_nothing_can_be_continued_at_a_higher_level(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    made.answer_all(lambda state: -1)
+    found = made.completion.contracts()[0]
+    assert found.stage == "unproved"
+    assert "too many to promise" in found.contract.note
+    first = found.contract.config["level"]
+    assert made.completion.extend(1).stage == "asking"
+    made.answer_all(lambda state: -1)
+    assert made.completion.contracts()[0].contract.config["level"] > first > 0.95
+
+
+def test_a_new_proposal_after_a_failed_one_is_held_to_a_higher_level(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    made.answer_all(lambda state: -1)
+    made.completion.contracts()
+    made.completion.withdraw(made.project.ana, 1, key="w")
+    again = made.completion.propose(made.project.ana, "accept", target=0.2)
+    assert again.contract.config["looks"] == 1
+
+
+def test_one_category_alone(made: Contracted) -> None:
+    state = made.completion.propose(made.project.ana, "accept", target=0.2, category_id=2)
+    with made.project.service.database.reading() as connection:
+        audits = db.audits(connection, state.contract.id, db.PROPOSAL)
+    assert {audit.category_id for audit in audits} == {2}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"target": 98.0}, "target must be between 0 and 1"),
+        ({"target": 0.02, "confidence": 1.0}, "confidence must be"),
+        ({"target": 0.0001}, "nothing can be decided"),
+    ],
+)
+def test_an_impossible_promise_is_refused(
+    made: Contracted, values: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        made.completion.propose(made.project.ana, "accept", **values)
+    with pytest.raises(NotFound):
+        made.completion.propose(made.project.ana, "accept", target=0.1, category_id=99)
+
+
+def test_without_a_model_there_is_nothing_to_decide_by(project: Project) -> None:
+    with pytest.raises(Conflict, match="no model yet"):
+        project.service.completion.propose(project.ana, "accept", target=0.1)
+
+
+def test_a_contract_lives_on_postgresql_too(made_anywhere: Contracted) -> None:
+    state = made_anywhere.proved()
+    made_anywhere.completion.apply(made_anywhere.project.ana, state.contract.id, key="a")
+    made_anywhere.answer_all(lambda state: -1)
+    assert made_anywhere.completion.contracts()[0].stage == "withdrawn"
+
+
+def test_the_service_computes_bounds_without_torch() -> None:
+    code = "import sys, annotator.service; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -55,7 +55,6 @@ class Found:
         name: under which windows of it can be had, until many newer lists were asked for.
         total: pictures in the list.
         of: pictures in the project.
-        digest: the same for two lists of the same pictures in the same order.
         event_id: newest event that the list knows of.
         model_version_id: whose scores were used, None before the first.
     """
@@ -63,7 +62,6 @@ class Found:
     name: str
     total: int
     of: int
-    digest: str
     event_id: int
     model_version_id: int | None
 
@@ -287,7 +285,6 @@ class Browser:
                 name=name,
                 total=len(image_ids),
                 of=len(columns),
-                digest=_digest(image_ids),
                 event_id=self._live.event_id,
                 model_version_id=None if scores is None else scores.version,
             )
@@ -321,6 +318,17 @@ class Browser:
                 event_id=self._live.event_id,
                 model_version_id=None if scores is None else scores.version,
             )
+
+    def now(self, name: str) -> tuple[int, bool]:
+        """How many pictures the filter of a list finds now, and whether the list would be the same.
+
+        Raises:
+            NotFound: if the list is no longer kept, or a category that it names is gone.
+        """
+        with self._reading() as (columns, _):
+            listed = self._list(name)
+            found = columns.image_ids[find(columns, listed.condition, listed.order)]
+            return len(found), np.array_equal(found, listed.image_ids)
 
     def place(self, name: str, image_id: int) -> int | None:
         """Where a picture stands in a list, None if it does not."""
@@ -490,10 +498,6 @@ class _Chosen:
     rows: NDArray[np.int64]
     states: NDArray[np.int8]
     preview: Preview
-
-
-def _digest(image_ids: Ids) -> str:
-    return sha256(image_ids.tobytes()).hexdigest()[:16]
 
 
 def _picked(image_ids: Ids, ranges: Sequence[tuple[int, int]]) -> Ids:

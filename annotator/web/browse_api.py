@@ -19,6 +19,7 @@ from annotator.web.browse_models import (
     GroupPageOut,
     ListIn,
     ListOut,
+    NowOut,
     PlaceOut,
     SelectionIn,
     TileOut,
@@ -65,6 +66,12 @@ def make_browse_router(service: AnnotationService, identity: str) -> APIRouter:
             event=found.event_id,
             model_version=found.model_version_id,
         )
+
+    @router.get("/lists/{name}/now")
+    def now(name: str) -> NowOut:
+        """Whether a list that is asked for anew would be another one."""
+        total, same = browser.now(name)
+        return NowOut(total=total, same=same)
 
     @router.get("/lists/{name}/place")
     def place(name: str, image: int) -> PlaceOut:

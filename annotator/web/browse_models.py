@@ -237,7 +237,6 @@ class ListOut(BaseModel):
     name: str
     total: int
     of: int = Field(description="Pictures in the project.")
-    digest: str = Field(description="Equal for two lists of the same pictures in the same order.")
     event: int = Field(description="Newest event that the list knows of.")
     model_version: int | None
 
@@ -248,7 +247,6 @@ class ListOut(BaseModel):
             name=found.name,
             total=found.total,
             of=found.of,
-            digest=found.digest,
             event=found.event_id,
             model_version=found.model_version_id,
         )
@@ -279,6 +277,13 @@ class WindowOut(BaseModel):
     pictures: list[TileOut]
     event: int
     model_version: int | None
+
+
+class NowOut(BaseModel):
+    """What the filter of a list finds now."""
+
+    total: int
+    same: bool = Field(description="The same pictures in the same order as in the list.")
 
 
 class PlaceOut(BaseModel):

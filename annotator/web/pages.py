@@ -40,12 +40,14 @@ def make_pages(
         with gr.Tabs(elem_id="annotator-tabs"):
             with gr.Tab("Focus", id="focus") as focus:
                 _mount(static, "focus", elem_id="annotator-focus")
+            with gr.Tab("Browse", id="browse") as browse:
+                _mount(static, "browse", elem_id="annotator-browse")
             with gr.Tab("Model", id="model") as model:
                 model_page = gr.Column(elem_classes="page")
             with gr.Tab("Data", id="data") as data, gr.Column(elem_classes="page"):
                 make_data_page(service, downloads, data)
             with model_page:
-                make_model_page(workspace, service, model, others=(focus, data))
+                make_model_page(workspace, service, model, others=(focus, browse, data))
     return pages
 
 

@@ -1,16 +1,18 @@
 // Entry: each Gradio mount point imports this module and says which part it is.
 
+import { mountBrowse, openKept } from "./browse/main.js";
 import { mountFocus } from "./focus/main.js";
 import { Session } from "./session.js";
 import { applyTheme, askName, mountHeader } from "./shell.js";
 
-const PARTS = { header: mountHeader, focus: mountFocus };
+const PARTS = { header: mountHeader, focus: mountFocus, browse: mountBrowse };
 let session = null;
-let waiting = new Set(Object.keys(PARTS));
+// Tabs that are not open are mounted when they are first opened.
+let waiting = new Set(["header", "focus"]);
 
 /**
  * @param {Element} element the mount point
- * @param {"header" | "focus"} part
+ * @param {string} part a key of PARTS
  */
 export function mount(element, part) {
   session ??= new Session({ base: "/api/v1", askName, storage: localStorage });
@@ -20,5 +22,6 @@ export function mount(element, part) {
     waiting = new Set(["started"]); // a part mounted again later joins the running session
     applyTheme();
     void session.start();
+    openKept();
   }
 }

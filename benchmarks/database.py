@@ -18,7 +18,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,10 +133,16 @@ def everything(first: int, images: int, categories: int, seed: int) -> Iterator[
         )
 
 
-def prepared(service: AnnotationService, images: int, categories: int, known: float) -> None:
+def prepared(
+    service: AnnotationService,
+    images: int,
+    categories: int,
+    known: float,
+    pictures: Iterable[ScannedImage] | None = None,
+) -> None:
     """Pictures, categories, a share of the cells known, and scores as of a first model version."""
     service.add_categories([f"category {i}" for i in range(1, categories + 1)])
-    service.add_images(scanned(images))
+    service.add_images(scanned(images) if pictures is None else pictures)
     rng = np.random.default_rng(0)
 
     def some() -> Iterator[CellBatch]:

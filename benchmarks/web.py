@@ -1,0 +1,346 @@
+"""Speed of the pages in headless Chromium: one command, one table, the promises beside it.
+
+    python benchmarks/web.py                    118,000 pictures x 80 categories
+    python benchmarks/web.py --images 2000      a quick look
+
+Each figure is median / 95th percentile of what a person sees: from the key event to the painted
+frame, from the decision to the server's confirmation. Columns: one person or ten at once (the nine
+others decide a cell a second each over the API), the machine otherwise idle or while the trainer
+reads pictures and learns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from database import prepared
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+from rich.console import Console
+from rich.table import Table
+
+from annotator.images import ScannedImage
+from annotator.service import AnnotationService
+from annotator.settings import Settings, Workspace
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PROMISES = {
+    "start of the server": "5 s",
+    "first load to the first picture": "",
+    "key to paint": "50 ms",
+    "acknowledgement": "30 ms (95 %)",
+    "next image": "100 ms",
+    "Sweep page of 60, cold": "300 ms",
+    "Sweep page of 60, warm": "",
+    "undo of a Sweep page, key to paint": "50 ms",
+    "filter and sort in Browse": "100 ms",
+}
+DRAWN = 64  # different pictures; each one is linked under many names
+DECISION_EVERY_S = 1.0
+
+_SERVE = """
+import sys
+from pathlib import Path
+from annotator.settings import Workspace
+from annotator.web.app import run_server
+try:
+    run_server(
+        Workspace.open(Path(sys.argv[1])), port=int(sys.argv[2]), train=sys.argv[3] == "train"
+    )
+except KeyboardInterrupt:
+    pass
+"""
+
+# Times the swap of the picture, from the key event to the frame that shows it.
+_WATCH = """() => {
+  let pressed = null;
+  addEventListener('keydown', (event) => { pressed = event.timeStamp; }, true);
+  new MutationObserver(() => {
+    const start = pressed;
+    if (start === null || !document.querySelector('.focus .holder img')) return;
+    pressed = null;
+    requestAnimationFrame(() => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () =>
+        performance.measure('benchmark:next', { start, end: performance.now() });
+      channel.port2.postMessage(null);
+    });
+  }).observe(document.querySelector('.focus .holder'), { childList: true });
+}"""
+
+_MEASURES = """(name) => {
+  const found = performance.getEntriesByName(name).map((entry) => entry.duration);
+  performance.clearMeasures(name);
+  return found;
+}"""
+
+_FILTER = """async ([user, workspace, body]) => {
+  const start = performance.now();
+  const response = await fetch('/api/v1/browse/lists', {
+    method: 'POST',
+    headers: {
+      'Content-Type': 'application/json', 'X-Annotator-Client': 'benchmark',
+      'X-Annotator-User': user, 'X-Annotator-Workspace': workspace,
+    },
+    body,
+  });
+  await response.json();
+  return response.ok ? performance.now() - start : null;
+}"""
+
+Times = dict[str, list[float]]
+
+
+def drawn(folder: Path, images: int) -> Iterator[ScannedImage]:
+    """A few photographs' worth of noise, linked under as many names as there are pictures."""
+    rng = np.random.default_rng(0)
+    for i in range(DRAWN):
+        small = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        large = Image.fromarray(small).resize((640, 480), Image.Resampling.BICUBIC)
+        large.save(folder / f"drawn-{i}.jpg", quality=90)
+    for i in range(images):
+        path = folder / f"{i:07d}.jpg"
+        path.symlink_to(folder / f"drawn-{i % DRAWN}.jpg")
+        yield ScannedImage(f"{i:064x}", path, path.name, 640, 480, 60_000, "jpeg")
+
+
+def call(address: str, method: str, path: str, user: int = 0, body: Any = None) -> Any:
+    """One request to the API."""
+    request = urllib.request.Request(
+        f"{address}/api/v1{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={
+            "Content-Type": "application/json",
+            "X-Annotator-Client": "benchmark",
+            "X-Annotator-User": str(user or 1),
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def serving(workspace: Workspace, train: bool, times: Times) -> Iterator[str]:
+    """A server as a process of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+    address = f"http://127.0.0.1:{port}"
+    start = time.perf_counter()
+    mode = "train" if train else "serve"
+    command = [sys.executable, "-c", _SERVE, str(workspace.path), str(port), mode]
+    process = subprocess.Popen(command)
+    try:
+        while True:
+            try:
+                call(address, "GET", "/status")
+                break
+            except (urllib.error.URLError, OSError):
+                if process.poll() is not None:
+                    raise RuntimeError("the server ended") from None
+                time.sleep(0.05)
+        times["start of the server"].append(1000 * (time.perf_counter() - start))
+        yield address
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def others(address: str, people: int) -> Iterator[None]:
+    """So many other people who decide cells, as threads over the API."""
+    done = threading.Event()
+
+    def work(number: int) -> None:
+        user = call(address, "POST", "/users", body={"name": f"other {number}"})["id"]
+        after = ""
+        for turn in range(1_000_000):
+            page = call(address, "GET", f"/queues/uncertain/next?count=6{after}", user)
+            image = page["images"][0]
+            for suggestion in image["suggestions"][:4]:
+                if done.wait(DECISION_EVERY_S):
+                    return
+                cell = {"image": image["id"], "category": suggestion["category"], "state": -1}
+                key = f"other-{number}-{turn}-{cell['category']}-{time.time_ns()}"
+                call(address, "POST", "/decisions", user, {"key": key, "cells": [cell]})
+            after = f"&after={image['id']}"
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(people)]
+    for thread in threads:
+        thread.start()
+    yield
+    done.set()
+    for thread in threads:
+        thread.join(60)
+
+
+def measure_focus(page: Page, times: Times, pictures: int) -> None:
+    """Answers by digits and steps through the queue, as fast as somebody may type."""
+    page.evaluate(_WATCH)
+    for name in ("annotator:key-to-paint", "annotator:acknowledged"):
+        page.evaluate(_MEASURES, name)
+    for _ in range(pictures):
+        for key in ("1", "Shift+2", "3", "Backspace"):
+            page.keyboard.press(key)
+            page.wait_for_timeout(150)
+        page.keyboard.press("Space")
+        page.wait_for_timeout(500)
+    page.get_by_text("All saved").wait_for(timeout=60_000)
+    times["key to paint"] += page.evaluate(_MEASURES, "annotator:key-to-paint")
+    times["acknowledgement"] += page.evaluate(_MEASURES, "annotator:acknowledged")
+    times["next image"] += page.evaluate(_MEASURES, "benchmark:next")
+
+
+def measure_sweep(page: Page, times: Times, classes: list[str]) -> None:
+    """Pages of some classes: the first of each is cold, the one after it was prefetched."""
+    page.get_by_role("tab", name="Sweep").click()
+    page.get_by_role("heading", name="Choose a class").wait_for()
+    for name in classes:
+        page.evaluate(_MEASURES, "annotator:sweep-page")
+        page.keyboard.press("/")
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        times["Sweep page of 60, cold"] += waited(page, "annotator:sweep-page")
+        page.wait_for_timeout(1500)
+        for _ in range(12):  # Enter shows what has not been on screen before it accepts
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(400)
+            warm = page.evaluate(_MEASURES, "annotator:sweep-page")
+            if warm:
+                times["Sweep page of 60, warm"] += warm
+                break
+        page.evaluate(_MEASURES, "annotator:key-to-paint")
+        page.keyboard.press("Backspace")
+        page.wait_for_timeout(700)
+        times["undo of a Sweep page, key to paint"] += page.evaluate(
+            _MEASURES, "annotator:key-to-paint"
+        )
+
+
+def waited(page: Page, name: str) -> list[float]:
+    """The measures of a name as soon as there is one."""
+    for _ in range(200):
+        found: list[float] = page.evaluate(_MEASURES, name)
+        if found:
+            return found
+        page.wait_for_timeout(50)
+    return []
+
+
+def measure_browse(page: Page, times: Times, address: str, categories: int) -> None:
+    """A filter by label and score with a sort by probability, another category each time."""
+    workspace = call(address, "GET", "/status")["workspace"]["id"]
+    for i in range(20):
+        category = 1 + i % categories
+        where = {
+            "kind": "all",
+            "of": [
+                {"kind": "label", "category": category, "states": ["unknown"]},
+                {"kind": "score", "category": category, "least": 0.2, "most": 0.8},
+            ],
+        }
+        sort = {"by": "probability", "category": category, "descending": True}
+        body = json.dumps({"where": where, "sort": sort})
+        took = page.evaluate(_FILTER, ["1", workspace, body])
+        if took is not None and i >= 2:  # the columns are read once, with the first
+            times["filter and sort in Browse"].append(took)
+
+
+def measure(browser: Browser, address: str, times: Times, args: argparse.Namespace) -> None:
+    """All pages once, in a browser that knows nothing."""
+    for visit in range(args.loads):
+        context = browser.new_context(viewport={"width": 1360, "height": 800})
+        context.add_init_script("localStorage.setItem('annotator.user', 'ana')")
+        page = context.new_page()
+        start = time.perf_counter()
+        page.goto(address)
+        page.locator(".focus .stage img").wait_for(timeout=60_000)
+        times["first load to the first picture"].append(1000 * (time.perf_counter() - start))
+        if visit == args.loads - 1:
+            page.wait_for_timeout(2000)
+            measure_focus(page, times, args.pictures)
+            measure_sweep(page, times, [f"category {1 + 11 * i}" for i in range(args.classes)])
+            measure_browse(page, times, address, args.categories)
+        context.close()
+
+
+def shown(milliseconds: list[float]) -> str:
+    """Median and 95th percentile."""
+    if not milliseconds:
+        return "-"
+    late = sorted(milliseconds)[int(0.95 * (len(milliseconds) - 1))]
+    return f"{statistics.median(milliseconds):,.0f} / {late:,.0f} ms ({len(milliseconds)})"
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=118_000)
+    parser.add_argument("--categories", type=int, default=80)
+    parser.add_argument("--known", type=float, default=0.1, help="share of cells known at first")
+    parser.add_argument("--pictures", type=int, default=15, help="looked at on Focus each time")
+    parser.add_argument("--classes", type=int, default=5, help="classes swept each time")
+    parser.add_argument("--loads", type=int, default=3)
+    parser.add_argument("--no-training", action="store_true", help="only the idle columns")
+    args = parser.parse_args()
+    columns: dict[str, Times] = {}
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        photos = Path(folder) / "photos"
+        photos.mkdir()
+        workspace = Workspace.create(Path(folder) / "work", Settings(feature_set="tiny"))
+        with AnnotationService.create(workspace) as service:
+            pictures = drawn(photos, args.images)
+            prepared(service, args.images, args.categories, args.known, pictures)
+        executable = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        for train in (False,) if args.no_training else (False, True):
+            start: Times = defaultdict(list)
+            with serving(workspace, train, start) as address:
+                for people in (1, 10):
+                    times: Times = defaultdict(list, start if people == 1 else {})
+                    name = f"{'training' if train else 'idle'}, {people} at once"
+                    with others(address, people - 1):
+                        measure(browser, address, times, args)
+                    columns[name] = times
+        browser.close()
+    table = Table(
+        title=f"{args.images:,} pictures x {args.categories} categories, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}; median / 95 % (times)"
+    )
+    for heading in ("what", "promise", *columns):
+        table.add_column(heading, justify="left" if heading in ("what", "promise") else "right")
+    for what, promise in PROMISES.items():
+        table.add_row(what, promise, *(shown(times[what]) for times in columns.values()))
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from annotator.errors import AnnotatorError
 
 if TYPE_CHECKING:
+    from annotator.category_changes import CategoryChange
     from annotator.exchange import Exported, Imported
     from annotator.formats.table import LabelTable
     from annotator.service import AnnotationService
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FeatureSet = Literal["fast", "balanced", "best", "tiny"]
 Unlisted = Literal["absent", "unknown"]
+OnConflict = Literal["present", "absent", "keep", "unknown"]
 
 INTERRUPTED = 130
 
@@ -80,6 +82,10 @@ export_app = _app("Export labels to a file that is read back before it counts.")
 app.add_typer(add_app, name="add")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
+categories_app = _app("Rename, merge, delete and move categories; each can be taken back.")
+app.add_typer(categories_app, name="categories")
+contract_app = _app("Automatic decisions with a promise that blind answers have proved.")
+app.add_typer(contract_app, name="contract")
 
 WorkspaceOption = Annotated[
     Path,
@@ -523,6 +529,243 @@ def demo(
     say(f"The demo workspace is {made.path} ({wanted.images:,} pictures).")
     if serve:
         _serve(made, host, port, open)
+
+
+# ---------------------------------------------------------------------- automatic decisions
+
+
+@contract_app.command("propose")
+def propose_contract(
+    kind: Annotated[
+        Literal["accept", "reject"],
+        typer.Argument(help="Accept probable cells as present, or reject improbable ones."),
+    ],
+    target: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share that may be wrong (accept) or of present cells missed."
+        ),
+    ] = 0.02,
+    confidence: Annotated[float, typer.Option(min=0, max=1, help="Of the promise.")] = 0.95,
+    category: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this one.", show_default="all together")
+    ] = None,
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Draw the cells whose blind answers would prove it; nothing is decided yet."""
+    from annotator.console import say
+    from annotator.errors import NotFound
+
+    with _service(workspace) as service:
+        ids = {one.name: one.id for one in service.categories()}
+        if category is not None and category not in ids:
+            raise NotFound(f"there is no category {category!r} (annotator status lists them)")
+        chosen = None if category is None else ids[category]
+        made = service.completion.propose(
+            _user(service, user), kind, target=target, confidence=confidence, category_id=chosen
+        )
+    say(f"Contract {made.contract.id} {made.words()}.")
+    say("Next: answer the queue of blind questions on the Focus page.", "dim")
+
+
+@contract_app.command("apply")
+def apply_contract(
+    number: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its number.")],
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Decide its cells, as one event that undo takes back."""
+    from uuid import uuid4
+
+    from annotator.console import say
+
+    with _service(workspace) as service:
+        done = service.completion.apply(_user(service, user), number, key=str(uuid4()))
+    say(f"Contract {number} {done.words()}.")
+
+
+@contract_app.command("withdraw")
+def withdraw_contract(
+    number: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its number.")],
+    reason: Annotated[str, typer.Option(help="Kept with it.")] = "",
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Make the cells that it decided unknown again, or drop a proposal."""
+    from uuid import uuid4
+
+    from annotator.console import say
+
+    with _service(workspace) as service:
+        who = _user(service, user)
+        service.completion.withdraw(who, number, key=str(uuid4()), reason=reason)
+    say(f"Contract {number} is withdrawn.")
+
+
+@contract_app.command("list")
+def list_contracts(workspace: WorkspaceOption = HERE) -> None:
+    """Show all contracts, newest first."""
+    from annotator.console import say, table
+
+    with _service(workspace) as service:
+        states = service.completion.contracts()
+        names = {one.id: one.name for one in service.categories()}
+    if not states:
+        say("There is no contract yet (annotator contract propose).")
+        return
+    rows = [
+        (
+            f"{state.contract.id} {state.contract.kind}",
+            names.get(state.contract.category_id or 0, "all"),
+            state.stage,
+            state.words(),
+        )
+        for state in states
+    ]
+    table(["Contract", "Category", "Stage", "What it says"], rows)
+
+
+# ---------------------------------------------------------------------- categories
+
+CategoryArgument = Annotated[str, typer.Argument(metavar="NAME", help="The category.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it; without it, only tell.")]
+
+
+@categories_app.command("list")
+def categories_list(workspace: WorkspaceOption = HERE) -> None:
+    """List the categories in order, with their known cells."""
+    from annotator.console import table
+
+    with _service(workspace) as service:
+        images = service.status().images
+        rows = [
+            (c.name, *(f"{n:,}" for n in (c.present, c.absent, images - c.present - c.absent)))
+            for c in service.categories()
+        ]
+    table(["Category", "Present", "Absent", "Unknown"], rows)
+
+
+@categories_app.command("rename")
+def categories_rename(
+    name: CategoryArgument,
+    new_name: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")],
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Give a category another name; its cells stay as they are."""
+    with _service(workspace) as service:
+        category = _category(service, name)
+        changes, who = service.category_changes, _user(service, user)
+        _tell_changed(changes.rename(who, category, new_name, key=_new_key()))
+
+
+@categories_app.command("merge")
+def categories_merge(
+    name: CategoryArgument,
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The category that stays.")],
+    on_conflict: Annotated[
+        OnConflict,
+        typer.Option(help="What a cell becomes that is present in one and absent in the other."),
+    ] = "keep",
+    yes: YesOption = False,
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Carry the known cells of a category over into another one, and remove it."""
+    from annotator.console import say
+
+    with _service(workspace) as service:
+        going, staying = _category(service, name), _category(service, into)
+        found = service.category_changes.preview_merge(going, staying)
+        say(
+            f"{found.carried:,} cells are carried over, {found.equal:,} agree, "
+            f"{found.present_absent:,} are present in {name} and absent in {into}, "
+            f"{found.absent_present:,} the other way round."
+        )
+        if not yes:
+            say("Nothing was changed; add --yes to merge.")
+            return
+        _tell_changed(
+            service.category_changes.merge(
+                _user(service, user), going, staying, on_conflict=on_conflict, key=_new_key()
+            )
+        )
+
+
+@categories_app.command("delete")
+def categories_delete(
+    name: CategoryArgument,
+    yes: YesOption = False,
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Remove a category; its cells become unknown."""
+    from annotator.console import say
+
+    with _service(workspace) as service:
+        category = _category(service, name)
+        found = service.category_changes.preview_removal(category)
+        say(f"{found.present:,} present and {found.absent:,} absent cells become unknown.")
+        if not yes:
+            say("Nothing was changed; add --yes to delete.")
+            return
+        changes, who = service.category_changes, _user(service, user)
+        _tell_changed(changes.remove(who, category, key=_new_key()))
+
+
+@categories_app.command("move")
+def categories_move(
+    name: CategoryArgument,
+    place: Annotated[int, typer.Argument(metavar="PLACE", min=1, help="From 1, the top.")],
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Move a category to another place of the list."""
+    with _service(workspace) as service:
+        changes, who = service.category_changes, _user(service, user)
+        _tell_changed(changes.move(who, _category(service, name), place, key=_new_key()))
+
+
+@categories_app.command("undo")
+def categories_undo(
+    event: Annotated[int, typer.Argument(metavar="EVENT", help="As the change said.")],
+    user: UserOption = None,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """Take a change of categories back; cells that were changed since stay as they are."""
+    from annotator.console import say
+
+    with _service(workspace) as service:
+        done = service.undo(_user(service, user), key=_new_key(), event_id=event)
+    say(f"Taken back; {done.cells:,} cells are as they were.")
+    if done.left_count:
+        say(f"{done.left_count:,} cells were changed since and stay as they are.")
+
+
+def _category(service: AnnotationService, name: str) -> int:
+    """Id of the category of this name."""
+    from annotator.errors import NotFound
+
+    for category in service.categories():
+        if category.name == name.strip():
+            return category.id
+    raise NotFound(f"there is no category {name!r} (annotator categories list shows all)")
+
+
+def _new_key() -> str:
+    import secrets
+
+    return secrets.token_urlsafe(16)
+
+
+def _tell_changed(change: CategoryChange) -> None:
+    from annotator.console import say
+
+    say(
+        f"Done; {change.cells:,} cells changed. annotator categories undo {change.event_id} "
+        "takes it back."
+    )
 
 
 # ---------------------------------------------------------------------- what they share

@@ -32,6 +32,7 @@ from annotator.completion.asking import hand_out
 from annotator.completion.contracts import AUDIT_SOURCE
 from annotator.completion.use_cases import Completion
 from annotator.db import cells as packed
+from annotator.db import contracts as contract_table
 from annotator.db import flags as flag_table
 from annotator.db import leases, offers, store
 from annotator.db.cells import Cells
@@ -653,7 +654,7 @@ class AnnotationService:
             return [
                 QueueInfo(name, kind.words, waiting, kind.blind)
                 for name, kind in QUEUES.items()
-                for waiting in [store.count_open(connection, _closed_from(name, categories))]
+                for waiting in [_waiting(connection, name, categories)]
             ]
 
     def next_images(
@@ -962,6 +963,13 @@ def _rows(view: View) -> NDArray[np.void]:
         ],
         dtype=packed.ROW,
     )
+
+
+def _waiting(connection: Connection, queue: str, categories: int) -> int:
+    """Pictures with something to decide in a queue."""
+    if queue == AUDIT_QUEUE:
+        return contract_table.count_open_audits(connection)[1]
+    return store.count_open(connection, _closed_from(queue, categories))
 
 
 def _closed_from(queue: str, categories: int) -> int:

@@ -30,6 +30,8 @@ from annotator.training.supervisor import Supervisor
 from annotator.web.api import PREFIX, install_error_bodies, make_router, workspace_identity
 from annotator.web.attention_api import make_attention_router
 from annotator.web.browse_api import make_browse_router
+from annotator.web.category_api import make_category_router
+from annotator.web.contracts_api import make_contracts_router
 from annotator.web.downloads import Downloads
 from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
@@ -85,6 +87,8 @@ def create_app(
     install_error_bodies(app)
     app.include_router(make_router(service, workspace, downloads, trainer))
     app.include_router(make_attention_router(service))
+    app.include_router(make_category_router(service))
+    app.include_router(make_contracts_router(service))
     app.include_router(make_focus_router(service, workspace_identity(workspace)))
     app.include_router(make_browse_router(service, workspace_identity(workspace)))
     app.include_router(make_sweep_router(service, workspace_identity(workspace)))

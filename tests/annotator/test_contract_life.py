@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from label_project import Project, RandomScores, make_project
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from annotator.cli import app
 from annotator.completion.contracts import WATCH_ANSWERS, ContractState
 from annotator.completion.pools import Pool
 from annotator.db import contracts as db
@@ -327,3 +329,16 @@ def test_a_contract_lives_on_postgresql_too(made_anywhere: Contracted) -> None:
 def test_the_service_computes_bounds_without_torch() -> None:
     code = "import sys, annotator.service; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_contract_can_be_proposed_listed_and_withdrawn_on_the_command_line(
+    made: Contracted,
+) -> None:
+    at = ["-w", str(made.project.workspace.path)]
+    run = CliRunner().invoke
+    proposed = run(app, ["contract", "propose", "accept", "--target", "0.1", *at])
+    assert "would decide up to" in proposed.output
+    assert "asking" in run(app, ["contract", "list", *at]).output
+    refused = run(app, ["contract", "apply", "1", *at])
+    assert refused.exit_code == 1
+    assert "is withdrawn" in run(app, ["contract", "withdraw", "1", *at]).output

@@ -1,0 +1,112 @@
+"""Automatic decisions under contract: routes of /api/v1."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel, Field
+
+from annotator.completion.contracts import ContractState
+from annotator.service import AnnotationService
+from annotator.web.api import PREFIX
+
+User = Annotated[int, Header(alias="X-Annotator-User", ge=1)]
+
+
+class ContractOut(BaseModel):
+    """A contract and how far it is."""
+
+    id: int
+    kind: Literal["accept", "reject"]
+    category: int | None = Field(description="null: all categories together.")
+    target: float = Field(description="Share promised: wrong of its cells, or missed of present.")
+    confidence: float
+    stage: Literal["asking", "proved", "unproved", "active", "withdrawn", "undone"]
+    cells: int = Field(description="Cells that it decides; as planned while it is asking.")
+    bound: float | None = Field(description="What is proved; null while nothing is.")
+    asked: int = Field(description="Blind answers wanted before it can be applied.")
+    answered: int
+    watched: int = Field(description="Blind answers since it was applied.")
+    watched_wrong: int
+    created_at: datetime
+    words: str = Field(description="The same as a sentence, without any name.")
+
+    @classmethod
+    def of(cls, state: ContractState) -> Self:
+        """From the service's state."""
+        one = state.contract
+        proved = one.threshold is not None
+        return cls(
+            id=one.id,
+            kind="accept" if one.kind == "accept" else "reject",
+            category=one.category_id,
+            target=one.target,
+            confidence=one.confidence,
+            stage=state.stage,
+            cells=one.cells if proved else state.expected_cells,
+            bound=one.bound if proved else None,
+            asked=state.asked,
+            answered=state.answered,
+            watched=state.watched,
+            watched_wrong=state.watched_wrong,
+            created_at=one.created_at,
+            words=state.words(),
+        )
+
+
+class ProposeIn(BaseModel):
+    """What to promise."""
+
+    kind: Literal["accept", "reject"]
+    target: float = Field(gt=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    category: int | None = None
+
+
+class KeyIn(BaseModel):
+    """A request that changes cells."""
+
+    key: str = Field(min_length=1, max_length=200)
+    reason: str = Field(default="", max_length=1_000)
+
+
+def make_contracts_router(service: AnnotationService) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix=f"{PREFIX}/contracts")
+
+    @router.get("")
+    def contracts() -> list[ContractOut]:
+        """The newest contracts, newest first."""
+        return [ContractOut.of(state) for state in service.completion.contracts()]
+
+    @router.post("")
+    def propose(body: ProposeIn, user: User) -> ContractOut:
+        """Draw the cells to ask blind; nothing is decided yet."""
+        made = service.completion.propose(
+            user,
+            body.kind,
+            target=body.target,
+            confidence=body.confidence,
+            category_id=body.category,
+        )
+        return ContractOut.of(made)
+
+    @router.post("/{contract}/extend")
+    def extend(contract: int) -> ContractOut:
+        """Ask more cells, where the answers so far prove nothing."""
+        return ContractOut.of(service.completion.extend(contract))
+
+    @router.post("/{contract}/apply")
+    def apply(contract: int, body: KeyIn, user: User) -> ContractOut:
+        """Decide its cells as one event that undo takes back."""
+        return ContractOut.of(service.completion.apply(user, contract, key=body.key))
+
+    @router.post("/{contract}/withdraw")
+    def withdraw(contract: int, body: KeyIn, user: User) -> ContractOut:
+        """Make its cells unknown again, or drop a proposal."""
+        done = service.completion.withdraw(user, contract, key=body.key, reason=body.reason)
+        return ContractOut.of(done)
+
+    return router

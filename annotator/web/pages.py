@@ -40,6 +40,8 @@ def make_pages(
         with gr.Tabs(elem_id="annotator-tabs"):
             with gr.Tab("Focus", id="focus") as focus:
                 _mount(static, "focus", elem_id="annotator-focus")
+            with gr.Tab("Sweep", id="sweep") as sweep:
+                _mount(static, "sweep", elem_id="annotator-sweep")
             with gr.Tab("Browse", id="browse") as browse:
                 _mount(static, "browse", elem_id="annotator-browse")
             with gr.Tab("Model", id="model") as model:
@@ -47,7 +49,7 @@ def make_pages(
             with gr.Tab("Data", id="data") as data, gr.Column(elem_classes="page"):
                 make_data_page(service, downloads, data)
             with model_page:
-                make_model_page(workspace, service, model, others=(focus, browse, data))
+                make_model_page(workspace, service, model, others=(focus, sweep, browse, data))
     return pages
 
 

@@ -4,8 +4,9 @@ import { mountBrowse, openKept } from "./browse/main.js";
 import { mountFocus } from "./focus/main.js";
 import { Session } from "./session.js";
 import { applyTheme, askName, mountHeader } from "./shell.js";
+import { mountSweep } from "./sweep/main.js";
 
-const PARTS = { header: mountHeader, focus: mountFocus, browse: mountBrowse };
+const PARTS = { header: mountHeader, focus: mountFocus, sweep: mountSweep, browse: mountBrowse };
 let session = null;
 // Tabs that are not open are mounted when they are first opened.
 let waiting = new Set(["header", "focus"]);

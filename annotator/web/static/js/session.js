@@ -9,6 +9,8 @@ const POLL_HIDDEN_MS = 10_000;
 const USER_ITEM = "annotator.user";
 const RETRY_MS = 1000;
 const KEEP_EVENTS = 1000;
+/** News that stays true: a page that is mounted later hears the latest at once. */
+const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved"]);
 
 export class Session {
   /** @param {{base: string, askName: () => Promise<string>, storage: Storage}} options */
@@ -17,6 +19,7 @@ export class Session {
     this.askName = askName;
     this.storage = storage;
     this.listeners = new Map();
+    this.latest = new Map(); // what was said last, of `STANDING`
     this.outbox = null;
     this.user = null;
     this.online = true;
@@ -39,9 +42,11 @@ export class Session {
 
   on(event, listener) {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
+    if (this.latest.has(event)) listener(...this.latest.get(event));
   }
 
   emit(event, ...values) {
+    if (STANDING.has(event)) this.latest.set(event, values);
     for (const listener of this.listeners.get(event) ?? []) listener(...values);
   }
 

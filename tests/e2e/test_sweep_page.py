@@ -1,0 +1,317 @@
+"""The Sweep page by keyboard alone, by pointer and touch, in its states and themes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from browse_scores import DrawnScores
+from e2e_site import HOSTILE, Server, make_workspace, true_labels
+from playwright.sync_api import Page, expect
+
+from annotator.db import store
+from annotator.scores import ScoreFolder, SourceWeight
+from annotator.service import AnnotationService
+from annotator.settings import Workspace
+from annotator.types import CellChange
+
+pytestmark = pytest.mark.e2e
+
+OpenPage = Callable[..., Page]
+Save = Callable[[Page, str], None]
+
+NAMES = ("cup", HOSTILE, "fork", "plate", "car", "road", "dog", "knife")
+PICTURES = 100
+
+
+def add_version(workspace: Workspace, seed: int = 0) -> None:
+    """A model that is right for most pictures, and knows nothing of knives yet."""
+    with AnnotationService(workspace) as service:
+        labels = service.labels()
+        shape = labels.states.shape
+        rng = np.random.default_rng(seed)
+        logit = true_labels(PICTURES) * 2.0 + rng.normal(0, 1.2, shape)
+        probability = 1 / (1 + np.exp(-logit))
+        with service.database.writing() as connection:
+            version = store.add_model_version(
+                connection,
+                kind="fast",
+                created_at=service._clock(),
+                event_id=labels.event_id,
+                feature_set="tiny",
+            )
+        count, categories = shape
+        scores = DrawnScores(
+            probability=probability.astype(np.float32),
+            picture_logit=logit.astype(np.float32),
+            reference=probability.astype(np.float32),
+            sources={"base": logit.astype(np.float32)},
+            cooccurrence=np.zeros((categories, categories), np.float32),
+            stack=[SourceWeight("base", "classifier", 1.0, True, 0.2, 0.3)],
+            calibration=np.stack([np.ones(categories), np.zeros(categories)]).astype(np.float32),
+            threshold=np.full(categories, 0.5, np.float32),
+            neighbours=np.zeros((count, 1), np.int32),
+            neighbour_similarity=np.zeros((count, 1), np.float32),
+            exemplars=np.zeros((categories, 1), np.int32),
+        )
+        knife = int(labels.category_ids[NAMES.index("knife")])
+        ScoreFolder.write(
+            workspace.scores / str(version),
+            scores,
+            labels=labels.states,
+            image_ids=labels.image_ids,
+            category_ids=labels.category_ids,
+            event_id=labels.event_id,
+            feature_set="tiny",
+            waiting={knife: "needs at least one present label"},
+        )
+        with service.database.writing() as connection:
+            store.set_model_version(connection, version, status=store.READY)
+
+
+def answer(workspace: Workspace, name: str, right: int, wrong: int) -> None:
+    """Past answers to what was suggested present."""
+    with AnnotationService(workspace) as service:
+        (category,) = [c.id for c in service.categories() if c.name == name]
+        ana = service.ensure_user("colleague").id
+        page = service.sweeping.page(ana, category, "present", count=right + wrong)
+        for place, tile in enumerate(page.tiles):
+            change = CellChange(tile.image_id, category, 1 if place < right else -1)
+            service.decide(ana, [change], key=f"answer-{name}-{place}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    workspace = make_workspace(tmp_path_factory.mktemp("sweep"), PICTURES, NAMES)
+    add_version(workspace)
+    answer(workspace, "plate", 8, 0)
+    answer(workspace, "fork", 3, 7)
+    server = Server(workspace)
+    server.start()
+    yield server
+    server.stop()
+
+
+def open_sweep(page: Page) -> Page:
+    page.get_by_role("tab", name="Sweep").click()
+    expect(page.get_by_role("heading", name="Choose a class")).to_be_visible()
+    return page
+
+
+def open_class(page: Page, name: str) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    expect(page.locator(".sweep h2").first).to_have_text(name)
+    page.wait_for_timeout(500)  # a page that has just appeared is not accepted
+
+
+def states(server: Server, name: str) -> dict[int, int]:
+    """Decided cells of a category by image."""
+    with AnnotationService(server.workspace) as service:
+        labels = service.labels()
+        place = [c.name for c in service.categories()].index(name)
+    column = labels.states[:, place]
+    return {int(i): int(s) for i, s in zip(labels.image_ids, column, strict=True) if s}
+
+
+def accept_all(page: Page) -> None:
+    """Enter until the page is accepted: it shows what has not been on screen first."""
+    label = page.get_by_role("grid").get_attribute("aria-label")
+    first = page.locator(".sweep .tile").first.get_attribute("title")
+    for _ in range(12):
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(250)
+        now = page.locator(".sweep .tile")
+        if not now.count() or now.first.get_attribute("title") != first:
+            return
+    raise AssertionError(f"the page was not accepted: {label}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_looks(server: Server, open_page: OpenPage, picture_of: Save, scheme: str) -> None:
+    page = open_sweep(open_page(server.address, scheme=scheme))
+    picture_of(page, f"sweep-{scheme}-choose")
+    open_class(page, "dog")
+    for key in ("ArrowRight", "ArrowRight", "Space", "ArrowDown", "u", "ArrowRight"):
+        page.keyboard.press(key)
+    for key in ("Shift+ArrowRight", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    picture_of(page, f"sweep-{scheme}")
+    page.keyboard.press("z")
+    expect(page.get_by_role("dialog", name="Enlarged picture")).to_be_visible()
+    page.wait_for_timeout(200)
+    picture_of(page, f"sweep-{scheme}-zoom")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys of Sweep")).to_be_visible()
+    picture_of(page, f"sweep-{scheme}-keys")
+
+
+def test_by_keyboard_alone_with_undo_and_a_hostile_name(
+    server: Server, open_page: OpenPage, picture_of: Save
+) -> None:
+    page = open_sweep(open_page(server.address))
+    page.keyboard.press("/")
+    page.keyboard.type("onerror")
+    page.keyboard.press("Enter")
+    tiles = page.get_by_role("gridcell")
+    expect(tiles.first).to_be_focused()
+    expect(tiles.first).to_have_accessible_name(
+        re.compile(rf"^picture 1, {re.escape(HOSTILE)} .*%, will be present$")
+    )
+    page.wait_for_timeout(500)
+    count = tiles.count()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(tiles.nth(1)).to_have_accessible_name(re.compile("will be absent$"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("u")
+    expect(page.locator(".sweep .counts")).to_have_text(
+        f"{count - 3} present, 1 absent, 2 left unknown"
+    )
+    picture_of(page, "sweep-hostile")
+    before = page.locator(".sweep .tile").evaluate_all("tiles => tiles.map((t) => t.ariaLabel)")
+    accept_all(page)
+    expect(page.get_by_text("All saved")).to_be_visible()
+    known = states(server, HOSTILE)
+    assert sorted(known.values()) == [-1] + [1] * (count - 3)
+    page.keyboard.press("Backspace")
+    expect(tiles).to_have_count(count)
+    expect(page.get_by_text("All saved")).to_be_visible()
+    assert states(server, HOSTILE) == {}
+    after = page.locator(".sweep .tile").evaluate_all("tiles => tiles.map((t) => t.ariaLabel)")
+    assert after == before
+    assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+    assert page.title() == "Kitchen photos · Annotator"
+
+
+def test_a_click_and_a_tap_turn_over_and_a_long_press_enlarges(
+    server: Server, open_page: OpenPage
+) -> None:
+    page = open_sweep(open_page(server.address))
+    open_class(page, "car")
+    tile = page.get_by_role("gridcell").nth(3)
+    tile.click()
+    expect(tile).to_have_accessible_name(re.compile("will be absent$"))
+    tile.click()
+    expect(tile).to_have_accessible_name(re.compile("will be present$"))
+    tile.click(delay=700)
+    expect(page.get_by_role("dialog", name="Enlarged picture")).to_be_visible()
+    page.keyboard.press("Space")
+    page.keyboard.press("Escape")
+    expect(tile).to_have_accessible_name(re.compile("will be absent$"))
+
+
+def test_the_list_says_how_right_the_past_was_and_points_to_focus(
+    server: Server, open_page: OpenPage, picture_of: Save
+) -> None:
+    page = open_sweep(open_page(server.address))
+    fork = page.locator(".sweep li", has_text="fork")
+    expect(fork).to_contain_text("30 % of 10 answers")
+    plate = page.locator(".sweep li", has_text="plate")
+    expect(plate).to_contain_text("100 % of 8 answers (63–100 %)")
+    expect(plate.get_by_role("button", name="ask in Focus")).to_be_hidden()
+    open_class(page, "fork")
+    expect(page.locator(".sweep .below")).to_contain_text("better asked in Focus")
+    picture_of(page, "sweep-below")
+    fork.get_by_role("button", name="fork: ask in Focus").click()
+    expect(page.get_by_role("tab", name="Focus")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Sweep").click()
+    page.get_by_label("Point to Focus below").select_option("80 %")
+    open_class_without_model(page, picture_of)
+
+
+def open_class_without_model(page: Page, picture_of: Save) -> None:
+    page.get_by_role("searchbox", name="Find a class").fill("knife")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No suggestions of knife yet")).to_be_visible()
+    expect(page.locator(".sweep .message")).to_contain_text("needs at least one present label")
+    picture_of(page, "sweep-no-suggestions")
+
+
+def test_a_class_ends_with_what_was_done_and_the_way_on(
+    server: Server, open_page: OpenPage, picture_of: Save
+) -> None:
+    page = open_sweep(open_page(server.address, size=(1360, 1400)))
+    open_class(page, "road")
+    accept_all(page)
+    expect(page.get_by_role("heading", name="road is done")).to_be_visible()
+    expect(page.get_by_text("All saved")).to_be_visible()
+    picture_of(page, "sweep-done")
+    assert set(states(server, "road").values()) == {1}
+    page.get_by_role("button", name="Show suggested absent").click()
+    expect(page.get_by_role("gridcell").first).to_have_accessible_name(
+        re.compile("will be absent$")
+    )
+    page.keyboard.press("n")
+    expect(page.locator(".sweep h2").first).not_to_have_text("road")
+
+
+def test_without_connection_accepted_pages_are_kept_and_arrive(
+    server: Server, open_page: OpenPage, picture_of: Save
+) -> None:
+    page = open_sweep(open_page(server.address, size=(1360, 1400)))
+    open_class(page, "dog")
+    page.context.set_offline(True)
+    accept_all(page)
+    expect(page.get_by_text(re.compile("Connection lost: 1 kept here"))).to_be_visible()
+    expect(page.locator(".sweep .message h2")).to_contain_text("The server does not answer")
+    picture_of(page, "sweep-offline")
+    assert states(server, "dog") == {}
+    page.context.set_offline(False)
+    expect(page.get_by_text("All saved")).to_be_visible()
+    assert set(states(server, "dog").values()) == {1}
+
+
+def test_two_people_get_different_tiles_and_see_what_the_other_decides(
+    server: Server, open_page: OpenPage
+) -> None:
+    pages = [open_sweep(open_page(server.address, user=user)) for user in ("eva", "finn")]
+    pages[1].get_by_label("Both").check(force=True)
+    for page in pages:
+        open_class(page, "cup")
+    shown = [
+        set(page.locator(".sweep .tile").evaluate_all("tiles => tiles.map((t) => t.title)"))
+        for page in pages
+    ]
+    assert shown[0]
+    assert shown[0].isdisjoint(shown[1])
+    with AnnotationService(server.workspace) as service:
+        finn = service.ensure_user("finn").id
+        name = pages[0].locator(".sweep .tile").first.get_attribute("title")
+        (image,) = [i for i, file, _ in service.image_names() if file == name]
+        (cup,) = [c.id for c in service.categories() if c.name == "cup"]
+        service.decide(finn, [CellChange(image, cup, -1)], key="finn-was-quicker")
+    expect(pages[0].get_by_role("gridcell").first).to_have_accessible_name(
+        re.compile("already absent by finn$")
+    )
+
+
+def test_zoomed_to_200_percent_nothing_is_cut_off(
+    server: Server, open_page: OpenPage, picture_of: Save
+) -> None:
+    page = open_page(server.address, size=(680, 400), scale=2)
+    page.get_by_role("tab", name="Sweep").click()
+    expect(page.get_by_role("heading", name="Choose a class")).to_be_visible()
+    page.locator(".sweep .class").first.click()
+    expect(page.get_by_role("gridcell").first).to_be_visible()
+    picture_of(page, "sweep-zoom-200")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
+
+
+def test_before_the_first_model_it_says_what_to_do(
+    server: Server, open_page: OpenPage, picture_of: Save
+) -> None:
+    page = open_page(server.address)
+    nothing = {"categories": [], "model_version": None, "minimum": 0.95}
+    page.route("**/api/v1/sweep/categories?*", lambda route: route.fulfill(json=nothing))
+    page.get_by_role("tab", name="Sweep").click()
+    expect(page.get_by_role("heading", name="No model yet")).to_be_visible()
+    picture_of(page, "sweep-no-model")
+    page.get_by_role("button", name="Go to Focus").click()
+    expect(page.locator(".focus .stage img")).to_be_visible()

@@ -64,8 +64,10 @@ def full_picture(path: Path) -> Picture:
     try:
         with Image.open(path) as image:
             media_type = SHOWN_BY_BROWSERS.get((image.format or "").lower())
-            # Browsers turn by EXIF and convert by profile themselves, but not CMYK reliably.
-            if media_type is not None and image.mode != "CMYK":
+            # Browsers turn by EXIF and convert by profile themselves, but not CMYK reliably; and
+            # of an animation only the first picture was labelled.
+            moving = getattr(image, "is_animated", False)
+            if media_type is not None and image.mode != "CMYK" and not moving:
                 return Picture(media_type, file=path)
             return Picture("image/jpeg", content=_encode(image, None))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -40,10 +40,19 @@ export function emptyState(state, { online }) {
   return { title: "Looking for the next picture …", text: "" };
 }
 
-/** One line above the list while there is no model; null when there is one. */
+/** One line above the list: why there is no help from a model, or none that learns; or null. */
 export function modelHint(state) {
-  if (!state.status || state.status.model) return null;
-  if (!state.status.counts.known) {
+  if (!state.status) return null;
+  const { model, job, worker_alive: alive, counts } = state.status;
+  if (job?.status === "failed") {
+    const reason = job.reason || "no reason was given";
+    return `The model has stopped learning: ${reason}. Go on labelling; the Model page tells more.`;
+  }
+  if (job?.status === "running" && !alive) {
+    return "The trainer does not answer. Go on labelling; the Model page tells more.";
+  }
+  if (model) return null;
+  if (!counts.known) {
     return "Nothing is known yet, so your categories come in their own order. Mark what you see.";
   }
   return "No model yet: ordered by how common each is. It comes once some are present, some absent.";

@@ -56,6 +56,7 @@ READY, WRITING = "ready", "writing"
 
 _IN = 5_000  # values in one IN list; SQLite and PostgreSQL allow six times as many
 _MANY = 200  # neighbouring pictures from which reading them as a run is quicker
+_CELLS_EACH = 4  # cells per picture from which reading pictures as a run is quicker
 _FEW = 500  # categories from which reading whole pictures is quicker than picking cells
 
 Ids = NDArray[np.int64]
@@ -481,7 +482,9 @@ _SOME_DECISIONS = _DECISIONS.where(one_of(t.decision.c.category_id, "categories"
 def fill_before(connection: Connection, cells: Cells) -> None:
     """Write into ``cells`` what the table says of each of them now."""
     ids, columns = np.unique(cells["image"]), np.unique(cells["category"])
-    if len(ids) > _MANY and ids[-1] - ids[0] < 2 * len(ids):
+    neighbours = len(ids) > _MANY and ids[-1] - ids[0] < 2 * len(ids)
+    # A run is read with all its categories, which is too much for a change of one of them.
+    if neighbours and len(cells) > _CELLS_EACH * len(ids):
         rows = bulk.read_decisions(connection, int(ids[0]), int(ids[-1]))
     else:
         rows = decision_rows(connection, ids.tolist(), columns.tolist())

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from label_project import Project, RandomScores
+from label_project import Project, RandomScores, scanned
 
 from annotator.browse import Browser, Selection
 from annotator.browsing import Condition, LabelIs, Order, SimilarTo
+from annotator.db import bulk, store
+from annotator.db import cells as packed
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.look_alikes import near_duplicates
 from annotator.open_scores import OpenScores
@@ -276,3 +278,33 @@ def test_without_a_model_there_are_no_groups_and_none_is_named(browser: Browser)
 def test_a_cut_out_of_range_is_refused(browser: Browser) -> None:
     with pytest.raises(InvalidInput, match="cut must be"):
         browser.near_duplicates(cut=0.2)
+
+
+# ------------------------------------------------------------------------------- many at once
+
+
+@pytest.mark.parametrize("bulk_from", [1, 500])
+def test_counts_of_pictures_follow_alike_one_by_one_and_in_bulk(
+    project: Project, bulk_from: int
+) -> None:
+    cells = packed.changes([1, 1, 2, 3], [1, 2, 1, 1], [1, -1, 0, 1], event_id=9)
+    cells["before"] = [0, 0, 1, -1]
+    with project.service.database.writing() as connection:
+        bulk.count_images(connection, cells, bulk_from=bulk_from)
+        _, known = store.known_counts(connection)
+        revisions = store.revisions(connection, [1, 2, 3, 4])
+        connection.rollback()
+    assert known.tolist() == [2, -1, 0, 0, 0, 0]
+    assert revisions == {1: 1, 2: 1, 3: 1, 4: 0}
+
+
+def test_a_selection_of_hundreds_is_decided_and_taken_back_exactly(
+    project: Project, browser: Browser
+) -> None:
+    project.service.add_images(scanned(range(7, 607), project.workspace.path / "pictures"))
+    project.decide(project.ana, (3, CUP, 1), (500, CUP, -1), (600, TABLE, 1))
+    before = project.table()
+    result = decide(browser, project.ana, everything(browser), 1, overwrite=True, key="many")
+    assert (result.added, result.overwritten, result.confirmed) == (604, 1, 1)
+    project.undo(project.ana)
+    assert project.table() == before

@@ -4,7 +4,7 @@ import { attr, h } from "../dom.js";
 import { belongsToTarget } from "../focus/keys.js";
 import { measurePaint } from "../focus/timing.js";
 import { openTab } from "../shell.js";
-import { verdict } from "../words.js";
+import { plural, verdict } from "../words.js";
 import { makeBulkCard, makeSelectionBar } from "./bulk.js";
 import { emptyState } from "./empty.js";
 import { decode, encode } from "./filter.js";
@@ -369,8 +369,10 @@ function makeView({ send, getState, session, windows, decide, decideCells }) {
 
 function newerWords(state) {
   if (state.newer === null) return "";
-  const found = state.newer === state.list?.total ? "in another order" : `${state.newer} pictures`;
-  return `The filter finds ${found} now; the list stays until you refresh it. `;
+  if (state.newer === state.list?.total) {
+    return "The list would be another one now; it stays until you refresh it. ";
+  }
+  return `The filter finds ${plural(state.newer, "picture")} now; the list stays until you refresh it. `;
 }
 
 function safely(call) {

@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help="Train and measure HST on a folder of photographs with partial labels.",
@@ -127,6 +124,7 @@ def _device(name: str) -> str:
 @contextmanager
 def _world(device: str) -> Iterator[tuple[Any, str]]:
     """Join the processes that torchrun started, if it did; give this one its device."""
+    import torch
     import torch.distributed as dist
 
     from hst_core.trainer import World
@@ -136,9 +134,11 @@ def _world(device: str) -> Iterator[tuple[Any, str]]:
         yield World(), device
         return
     on_gpu = device.startswith("cuda")
+    place = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else device
+    if on_gpu:
+        torch.cuda.set_device(place)  # else every process would also open the first device
     dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        place = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else device
         yield World(dist.get_rank(), dist.get_world_size()), place
     finally:
         dist.destroy_process_group()

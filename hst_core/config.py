@@ -172,6 +172,8 @@ class TrainConfig:
             rest.
         prototype_epochs: R, epochs after which the prototypes are computed anew.
         precision: ``float32``, or ``bf16`` for autocast.
+        compile: backend of ``torch.compile`` for the dense parts of the network, ``off`` for none;
+            on a CPU it has not been worth its minute of compiling (docs/speed.md).
         seed: of everything drawn at random.
     """
 
@@ -186,6 +188,7 @@ class TrainConfig:
     backbone_factor: float = 1.0
     prototype_epochs: int = 1
     precision: Literal["float32", "bf16"] = "float32"
+    compile: Literal["off", "inductor", "aot_eager"] = "off"
     seed: int = 0
 
     def __post_init__(self) -> None:

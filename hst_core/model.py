@@ -96,7 +96,13 @@ class CategoryClassifier(nn.Module):
         category_features: Float[Tensor, "batch categories channels"],
     ) -> Float[Tensor, "batch categories"]:
         """Return the logits."""
-        hidden = torch.tanh(self.shared(torch.cat([states, category_features], dim=2)))
+        if states is category_features:
+            # Without a graph both halves see the same: one product with the sum of their weights.
+            first, second = self.shared.weight.chunk(2, dim=1)
+            hidden = functional.linear(category_features, first + second, self.shared.bias)
+        else:
+            hidden = self.shared(torch.cat([states, category_features], dim=2))
+        hidden = torch.tanh(hidden)
         logits: Tensor = torch.linalg.vecdot(hidden, self.weight.to(hidden.dtype)) + self.bias
         return logits
 
@@ -330,6 +336,19 @@ class HST(nn.Module):
         for part in (self.ist, self.cst, self.ist_threshold, self.cst_threshold, self.blending):
             if part is not None:
                 part.grow(added)
+
+    def compile_parts(self, backend: str) -> None:
+        """Compile what computes on shapes that only the batch changes.
+
+        Pairs and prototypes work on lists whose length differs at every step; compiling those would
+        compile for ever.
+
+        Args:
+            backend: of ``torch.compile``.
+        """
+        for part in (self.projection, self.representation, self.graph, self.classifier):
+            if part is not None:
+                part.compile(backend=backend, dynamic=True)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
         """Return the optimiser's groups: network, backbone, and thresholds on their own terms."""

@@ -156,6 +156,8 @@ class Trainer:
             )
         self.device = torch.device(device)
         self.model = model.to(self.device)
+        if config.train.compile != "off":
+            model.compile_parts(config.train.compile)
         self.data, self.config, self.world = data, config, world or World()
         self.keep_best, self.patience = keep_best, patience
         self.history = History()

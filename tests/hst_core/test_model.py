@@ -11,7 +11,7 @@ from torch import Tensor
 from hst_core.config import ModelConfig, TrainConfig
 from hst_core.cst import CrossImageTransfer
 from hst_core.ist import IntraImageTransfer
-from hst_core.model import HST
+from hst_core.model import HST, CategoryClassifier
 from hst_core.semantic import SemanticAttention
 
 CATEGORIES, INPUTS = 5, 7
@@ -280,3 +280,14 @@ def test_every_parameter_of_the_paper_network_learns() -> None:
     loss.backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == ["ist_threshold.theta", "cst_threshold.theta"]
+
+
+def test_without_a_graph_the_classifier_is_that_of_twice_the_same_feature() -> None:
+    torch.manual_seed(0)
+    classifier = CategoryClassifier(categories=5, channels=6, hidden=7)
+    features = torch.randn(3, 5, 6, requires_grad=True)
+    (short,) = torch.autograd.grad(classifier(features, features).square().sum(), features)
+    copy = features * 1.0
+    (long,) = torch.autograd.grad(classifier(copy, features).square().sum(), features)
+    torch.testing.assert_close(classifier(features, features), classifier(copy, features))
+    torch.testing.assert_close(short, long)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,37 @@ def test_the_same_seed_gives_the_same_network(world: tuple[np.ndarray, np.ndarra
     first.run()
     second.run()
     np.testing.assert_array_equal(logits_of(first, features), logits_of(second, features))
+
+
+COMPILED = """
+import numpy as np
+import torch
+from hst_core import HST, CachedFeatures, Config, Trainer, TrainingSet
+
+random = np.random.default_rng(0)
+features = random.normal(size=(40, 8)).astype(np.float32)
+labels = random.integers(-1, 2, size=(40, 3)).astype(np.int8)
+found = []
+for backend in ("off", "aot_eager"):
+    config = Config().replace(
+        "model.representation=modulation", "model.channels=8", "model.classifier_hidden=8",
+        "model.graph_steps=0", "model.pair_projection=4", "model.pair_hidden=4", "train.epochs=2",
+        "train.warm_up_epochs=1", "train.learning_rate=0.01", f"train.compile={backend}",
+    )
+    model = HST(config.model, 3, 8, seed=1)
+    Trainer(model, TrainingSet(CachedFeatures(features), labels), config).run()
+    with torch.no_grad():
+        found.append(model.eval()(torch.from_numpy(features)).logits.numpy())
+    names = list(model.state_dict())
+assert not any("orig_mod" in name for name in names), names
+np.testing.assert_allclose(*found, atol=1e-4)
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same() -> None:
+    # Apart from the tests' type checks, which cannot be compiled.
+    subprocess.run([sys.executable, "-c", COMPILED], check=True)
 
 
 def test_a_resumed_run_equals_one_that_was_never_stopped(

@@ -232,7 +232,7 @@ def import_labels(
             f"workspace: {some(match.missing)} (add their folder with `annotator add images`, or "
             "leave them out with --skip-missing)"
         )
-    new = _new_categories(table.categories, service.categories(), add_categories)
+    new = new_categories(table.categories, service.categories(), add_categories)
     categories = service.add_categories(table.categories)
     rows = np.flatnonzero(match.ids >= 0)
     rows = rows[np.argsort(match.ids[rows])]
@@ -247,7 +247,7 @@ def import_labels(
     return Imported(len(rows), match.missing, new, present, absent, unknown, report)
 
 
-def _new_categories(
+def new_categories(
     names: Sequence[str], categories: Sequence[Category], allowed: bool
 ) -> list[str]:
     """Those that the workspace does not have; checked before anything is added."""

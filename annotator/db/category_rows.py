@@ -59,7 +59,7 @@ def set_positions(connection: Connection, positions: Mapping[int, int]) -> None:
 def positions(connection: Connection) -> dict[int, int]:
     """Position by id, in list order."""
     rows = connection.execute(select(_C.id, _C.position).order_by(_C.position, _C.id))
-    return dict(rows.tuples().all())
+    return {row.id: row.position for row in rows}
 
 
 def decisions(connection: Connection, category_id: int) -> NDArray[np.void]:

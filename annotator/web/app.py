@@ -101,7 +101,7 @@ def create_app(
 
     static = f"/static/{_digest(STATIC)}"
     app.mount(static, _Forever(directory=STATIC))
-    pages = partial(make_pages, workspace, service, downloads, static)
+    pages = partial(make_pages, workspace, service, downloads, static, trainer)
     _in_event_loop(lambda: _mount_pages(app, pages, workspace, static))
     app.add_middleware(Guard, hosts=hosts)
     return app

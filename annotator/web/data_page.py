@@ -1,116 +1,152 @@
-"""The Data page: cells per category, new categories, export with its report."""
+"""The Data page: categories, import and export, backup, and who is working here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import gradio as gr
 
-from annotator.errors import AnnotatorError, InvalidInput
+from annotator.errors import AnnotatorError
+from annotator.progress import people
 from annotator.service import AnnotationService
+from annotator.settings import Workspace
+from annotator.web.data_categories import USER_COOKIE, make_categories, plain_line, tell
+from annotator.web.data_import import make_import
+from annotator.web.data_words import PEOPLE_COLUMNS, people_table
 from annotator.web.downloads import FORMATS, Downloads
+from annotator.web.live import QUIET, keep_fresh
+from annotator.web.tasks import Outcome, Progress, Task, Tasks
 
-USER_COOKIE = "annotator_user"
-"""Set by the pages when a person chose a name."""
+__all__ = ["USER_COOKIE", "make_data_page"]
+
+REFRESH_SECONDS = 1.0
 
 _NO_LINK = "<span></span>"
+_RESTORE = (
+    "<p>A backup holds labels, settings and models, not the pictures; making one disturbs nobody. "
+    "<strong>Restoring</strong> makes a new folder and leaves this workspace as it is, so it can "
+    "be done while this page is open: <code>annotator restore BACKUP.zip NEW-FOLDER</code>, then "
+    "<code>annotator serve -w NEW-FOLDER --port 0</code> to look at it beside this one.</p>"
+)
 
 
-def make_data_page(service: AnnotationService, downloads: Downloads, tab: gr.Tab) -> None:
+def make_data_page(
+    workspace: Workspace, service: AnnotationService, downloads: Downloads, tab: gr.Tab
+) -> gr.Timer:
     """Build the page inside the current Gradio context.
 
     Args:
+        workspace: to back up.
         service: carries out what is asked.
         downloads: keeps exported files until they are fetched.
-        tab: its counts are read again when it is opened.
+        tab: its lists are read again when it is opened.
+
+    Returns:
+        The page's timer.
     """
-    counts = gr.Dataframe(
-        headers=["Category", "Present", "Absent", "Unknown"],
-        datatype="str",
-        interactive=False,
-        label="Cells",
-        max_height=380,
-    )
-    with gr.Row():
-        with gr.Column(min_width=280):
-            names = gr.Textbox(
-                label="Add categories", info="One name per line.", lines=3, max_lines=12
-            )
-            add = gr.Button("Add", scale=0, min_width=120)
-            added = gr.Textbox(show_label=False, interactive=False, visible=False)
-        with gr.Column(min_width=280):
-            kind = gr.Radio(
-                [(text, name) for name, (text, _) in FORMATS.items()],
-                value="coco",
-                label="Export",
-                info="The file is read back and compared before you get it.",
-            )
-            make = gr.Button("Make the file", scale=0, min_width=120)
-            told = gr.Textbox(show_label=False, interactive=False, visible=False)
-            link = gr.HTML(_NO_LINK, elem_id="annotator-download")
+    tasks = Tasks()
+    with gr.Column(elem_classes="card", visible=False) as task_card:
+        bar = gr.HTML(apply_default_css=False, elem_classes="situation")
+        said = plain_line("What was done", 2)
+        link = gr.HTML(_NO_LINK, elem_id="annotator-download", apply_default_css=False)
+    shown, read = make_categories(service)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320), gr.Column(elem_classes="card"):
+            gr.Markdown("## Import labels")
+            make_import(service, tasks)
+        with gr.Column(min_width=320):
+            with gr.Column(elem_classes="card"):
+                gr.Markdown("## Export labels")
+                kind = gr.Radio(
+                    [(text, name) for name, (text, _) in FORMATS.items()], value="coco",
+                    label="Export", info="The file is read back and compared before you get it.",
+                )  # fmt: skip
+                make = gr.Button("Make the file", scale=0, min_width=160)
+                refused = plain_line("Why not")
+            with gr.Column(elem_classes="card"):
+                gr.Markdown("## Backup")
+                gr.HTML(_RESTORE, apply_default_css=False, elem_classes="note")
+                save = gr.Button("Make a backup", scale=0, min_width=160)
+                unsaved = plain_line("Why not")
+    with gr.Column(elem_classes="card"):
+        gr.Markdown("## People")
+        everybody = gr.Dataframe(
+            headers=PEOPLE_COLUMNS, datatype="str", interactive=False, label="People",
+            show_label=False, max_height=300, buttons=[],
+        )  # fmt: skip
+    seen = gr.State("")
 
-    def read_counts() -> list[list[str]]:
-        return _counts(service)
+    def refresh(seen_: str) -> list[Any]:
+        task, event = tasks.now(), service.status().event_id
+        stamp = repr((task, event, len(service.users())))
+        if stamp == seen_:
+            return [gr.skip()] * len(outputs)
+        if task.running and seen_:
+            return [*_task_parts(task), *[gr.skip()] * (len(outputs) - 5), stamp]
+        return [*_task_parts(task), *read(), _people(service), stamp]
 
-    def add_names(text: str, request: gr.Request) -> tuple[object, str, list[list[str]]]:
-        try:
-            said, left = _add(service, text, request), ""
-        except AnnotatorError as error:
-            # Not as a toast: the text repeats what was typed, and toasts insert markup.
-            said, left = f"Nothing was added: {error}", text
-        return gr.Textbox(said, visible=True), left, _counts(service)
+    def export(form: str) -> gr.Textbox:
+        return _start(tasks, "export", "Exporting", lambda p: _export(service, downloads, form, p))
 
-    def export(form: str) -> tuple[object, str]:
-        try:
-            download, exported = downloads.export(service, form)
-        except AnnotatorError as error:
-            return gr.Textbox(str(error), visible=True), _NO_LINK
-        cells = sum(sum(category.database[:2]) for category in exported.categories)
-        said = (
-            f"{exported.images:,} pictures, {len(exported.categories):,} categories and "
-            f"{cells:,} known cells written; read back, every count agrees."
+    def back_up() -> gr.Textbox:
+        return _start(tasks, "backup", "Backing up", lambda p: _back_up(workspace, downloads, p))
+
+    outputs = [task_card, bar, said, link, *shown, everybody, seen]
+    make.click(export, inputs=kind, outputs=refused, **QUIET)
+    save.click(back_up, outputs=unsaved, **QUIET)
+    return keep_fresh(tab, refresh, outputs, inputs=[seen], seconds=REFRESH_SECONDS)
+
+
+def _task_parts(task: Task) -> list[Any]:
+    """The card, its bar, what is said and the link."""
+    if not task.number:
+        return [gr.Column(visible=False), "", tell(""), _NO_LINK]
+    percent = round(100 * task.share)
+    if task.outcome is None:
+        bar = (
+            f'<h2 class="state" data-tone="busy">{task.doing} \u2026</h2>'
+            f'<progress max="100" value="{percent}" aria-label="{task.doing}">{percent} %'
+            f'</progress><span class="share">{percent} %</span>'
         )
+        return [gr.Column(visible=True), bar, tell(""), _NO_LINK]
+    tone, word = ("bad", "not done") if task.failed else ("good", "done")
+    bar = f'<h2 class="state" data-tone="{tone}" role="status">{task.doing}: {word}</h2>'
+    link, download = _NO_LINK, task.outcome.download
+    if download is not None:
         # Token and name are ours; nothing that a person typed is in them.
         address = f"/api/v1/exports/{download.token}"
-        return (
-            gr.Textbox(said, visible=True),
-            f'<a href="{address}" download="{download.name}">Download {download.name}</a>',
-        )
+        link = f'<a href="{address}" download="{download.name}">Download {download.name}</a>'
+    return [gr.Column(visible=True), bar, tell(task.outcome.text), link]
 
-    # Without Gradio's queue: one request and its answer. In the queue an event that comes while
-    # another one ends can wait for ever.
-    tab.select(
-        read_counts, outputs=counts, show_progress="hidden", queue=False, api_visibility="private"
+
+def _start(tasks: Tasks, kind: str, doing: str, work: Any) -> gr.Textbox:
+    try:
+        tasks.start(kind, doing, work)
+    except AnnotatorError as error:
+        return tell(str(error))
+    return tell("")
+
+
+def _export(
+    service: AnnotationService, downloads: Downloads, form: str, progress: Progress
+) -> Outcome:
+    download, exported = downloads.export(service, form, progress)
+    cells = sum(sum(category.database[:2]) for category in exported.categories)
+    return Outcome(
+        f"{exported.images:,} pictures, {len(exported.categories):,} categories and "
+        f"{cells:,} known cells written; read back, every count agrees.",
+        download,
     )
-    add.click(
-        add_names,
-        inputs=names,
-        outputs=[added, names, counts],
-        queue=False,
-        api_visibility="private",
-    )
-    make.click(export, inputs=kind, outputs=[told, link], queue=False, api_visibility="private")
 
 
-def _add(service: AnnotationService, text: str, request: gr.Request) -> str:
-    wanted = [line.strip() for line in text.splitlines() if line.strip()]
-    if not wanted:
-        raise InvalidInput("no name was typed (write one per line)")
-    before = {category.name for category in service.categories()}
-    user = request.cookies.get(USER_COOKIE, "")
-    service.add_categories(wanted, user_id=int(user) if user.isdecimal() else None)
-    new = [name for name in dict.fromkeys(wanted) if name not in before]
-    return f"Added: {_some(new)}." if new else "These are there already."
+def _back_up(workspace: Workspace, downloads: Downloads, progress: Progress) -> Outcome:
+    download, done = downloads.backup(workspace, progress)
+    text = f"{done.known:,} known cells of {done.images:,} pictures, {done.bytes / 1e6:,.1f} MB."
+    if done.inside:
+        text += f" {done.inside:,} pictures lie in the workspace itself: copy them too."
+    return Outcome(text, download)
 
 
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
-
-
-def _counts(service: AnnotationService) -> list[list[str]]:
-    images = service.status().images
-    return [
-        [c.name, f"{c.present:,}", f"{c.absent:,}", f"{images - c.present - c.absent:,}"]
-        for c in service.categories()
-    ]
+def _people(service: AnnotationService) -> list[list[str]]:
+    return people_table(service.users(), people(service.activity()), datetime.now().astimezone())

@@ -1,102 +1,209 @@
-"""The Model page: what the trainer does, what the newest version is, how its sources fare."""
+"""The Model page: what the trainer does and on what, how good each version is, and its log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
-from annotator.types import Job, ModelVersion
+from annotator.training.supervisor import log_tail
+from annotator.types import Status
+from annotator.web.live import QUIET, keep_fresh
+from annotator.web.model_words import (
+    SOURCE_COLUMNS,
+    THRESHOLD_COLUMNS,
+    VERSION_COLUMNS,
+    Situation,
+    facts,
+    quality_chart,
+    situation,
+    sources_table,
+    thresholds_table,
+    training_chart,
+    versions_table,
+)
 
-_REFRESH_SECONDS = 2.0
-
-_SOURCES = {
-    "base": "the picture alone",
-    "neighbours": "similar pictures",
-    "prototypes": "typical pictures of the category",
-    "cooccurrence": "other labels of the picture",
-    "prior": "how common the category is",
-}
+REFRESH_SECONDS = 2.0
+_LOG_LINES = 60
 
 
 def make_model_page(
-    workspace: Workspace, service: AnnotationService, tab: gr.Tab, others: Sequence[gr.Tab]
-) -> None:
+    workspace: Workspace,
+    service: AnnotationService,
+    tab: gr.Tab,
+    trainer: Callable[[], str] = lambda: "",
+) -> gr.Timer:
     """Build the page inside the current Gradio context.
 
     Args:
-        workspace: for the feature set.
+        workspace: for the feature set, and where the trainer's log is.
         service: says what there is, and passes commands to the trainer.
         tab: refreshed when it is opened, and every few seconds while it is.
-        others: tabs that end the refreshing when they are opened.
+        trainer: state of the trainer's process in one line; empty if this server runs none.
+
+    Returns:
+        The page's timer.
     """
-    doing = gr.Textbox(label="Doing", interactive=False, lines=1, max_lines=3)
+    with gr.Column(elem_classes="card"):
+        title = gr.HTML(apply_default_css=False, elem_classes="situation")
+        said = gr.Textbox(
+            show_label=False, label="What the trainer does", interactive=False, container=False,
+            lines=1, max_lines=4, elem_classes="plain",
+        )  # fmt: skip
+        step = gr.HTML(apply_default_css=False, elem_classes="note")
+        with gr.Row(elem_classes="buttons"):
+            train = gr.Button("Train now", scale=0, min_width=120)
+            pause = gr.Button("Pause", scale=0, min_width=120)
+            resume = gr.Button("Resume", scale=0, min_width=120, visible=False)
+    with gr.Column(elem_classes="card"):
+        gr.Markdown("## The model")
+        known = _table(["What", "Value"], ["34%", "66%"], "Facts of the model")
     with gr.Row():
-        train = gr.Button("Train now", scale=0, min_width=120)
-        pause = gr.Button("Pause", scale=0, min_width=120)
-        resume = gr.Button("Resume", scale=0, min_width=120)
-    facts = gr.Dataframe(
-        headers=["The newest version", ""],
-        datatype="str",
-        interactive=False,
-        column_widths=["34%", "66%"],
-        show_row_numbers=False,
-    )
-    sources = gr.Dataframe(
-        headers=["Source", "Used", "Weight", "Error with it", "Error without it"],
-        datatype="str",
-        interactive=False,
-        wrap=True,
-    )
-    gr.Markdown(
-        "Error is the mean log loss on known cells that the fit had not seen, with the source and "
-        "without it; lower is better."
-    )
-
-    def refresh() -> tuple[str, list[list[str]], list[list[str]]]:
-        version = service.status().model_version
-        jobs = service.jobs(kind="worker", limit=1)
-        return _doing(jobs), _facts(version, workspace), _sources(version)
-
-    shown = [doing, facts, sources]
-    timer = gr.Timer(_REFRESH_SECONDS, active=False)
-    # Without Gradio's queue: one request and its answer, however many people look on.
-    timer.tick(
-        refresh, outputs=shown, show_progress="hidden", queue=False, api_visibility="private"
-    )
-    tab.select(
-        refresh, outputs=shown, show_progress="hidden", queue=False, api_visibility="private"
-    )
-    tab.select(
-        lambda: gr.Timer(active=True),
-        outputs=timer,
-        show_progress="hidden",
-        queue=False,
-        api_visibility="private",
-    )
-    for other in others:
-        other.select(
-            lambda: gr.Timer(active=False),
-            outputs=timer,
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
+        loss, loss_card = _chart_card(
+            "Log loss", "On known cells that the version had not seen; lower is better."
         )
-    for button, command, said in (
-        (train, "train", "Asked to train now"),
-        (pause, "pause", "Asked to pause"),
-        (resume, "resume", "Asked to go on"),
+        quality, quality_card = _chart_card(
+            "Mean average precision", "On the same cells; higher is better."
+        )
+    with gr.Column(elem_classes="card", visible=False) as curve_card:
+        gr.Markdown("## Training of the networks")
+        which = gr.HTML(apply_default_css=False, elem_classes="note")
+        curve = gr.Plot(show_label=False, container=False, elem_classes="chart")
+    with gr.Column(elem_classes="card", visible=False) as versions_card:
+        gr.Markdown("## Versions")
+        gr.HTML(
+            "<p>In brackets the change since the version before. The newest three are kept on "
+            "disk.</p>",
+            apply_default_css=False,
+            elem_classes="note",
+        )
+        versions = _table(VERSION_COLUMNS, None, "Versions")
+    with gr.Column(elem_classes="card", visible=False) as sources_card:
+        gr.Markdown("## Sources of evidence")
+        gr.HTML(
+            "<p>Error is the mean log loss on known cells that the fit had not seen, with the "
+            "source and without it. A source that does not lower it is left out.</p>",
+            apply_default_css=False,
+            elem_classes="note",
+        )
+        sources = _table(SOURCE_COLUMNS, None, "Sources of evidence")
+    with gr.Column(elem_classes="card", visible=False) as thresholds_card:
+        gr.Markdown("## Thresholds")
+        gr.HTML(
+            "<p>Learned per category, so that as many known cells as possible fall on the right "
+            "side.</p>",
+            apply_default_css=False,
+            elem_classes="note",
+        )
+        thresholds = _table(THRESHOLD_COLUMNS, None, "Thresholds")
+    with gr.Accordion("Log of the trainer", open=False, elem_classes="card"):
+        log = gr.Textbox(
+            show_label=False, label="Log of the trainer", interactive=False, container=False,
+            lines=8, max_lines=16, elem_classes="log",
+        )  # fmt: skip
+
+    seen = gr.State("")
+
+    def refresh(seen_: str) -> list[Any]:
+        status = service.status()
+        now = situation(status, trainer())
+        version = status.model_version
+        top = [*_top(now, status), log_text(workspace)]
+        all_versions = service.model_versions()
+        drawn, told = training_chart(status.job, all_versions)
+        # What changes only with a version is sent only then: charts and tables keep their place.
+        stamp = repr(
+            (version and version.id, len(all_versions), status.known, told, len(str(drawn)))
+        )
+        if stamp == seen_:
+            return [*top, *[gr.skip()] * (len(outputs) - len(top))]
+        losses, precisions = (quality_chart(all_versions, name) for name in ("log_loss", "map"))
+        return [
+            *top,
+            losses,
+            gr.Column(visible=losses is not None),
+            precisions,
+            gr.Column(visible=precisions is not None),
+            f"<p>{told}</p>",
+            drawn,
+            gr.Column(visible=drawn is not None),
+            versions_table(all_versions),
+            gr.Column(visible=bool(all_versions)),
+            sources_table(version),
+            gr.Column(visible=version is not None and bool(version.sources)),
+            thresholds_table(service.categories(), service.thresholds()),
+            gr.Column(visible=version is not None),
+            stamp,
+        ]
+
+    def _top(now: Situation, status: Status) -> list[Any]:
+        activity = str(status.job.config.get("activity", "")) if status.job else ""
+        running = status.worker_alive
+        return [
+            heading(now),
+            gr.Textbox(now.text, visible=bool(now.text)),
+            gr.HTML(f"<p>{now.step}</p>", visible=bool(now.step)),
+            gr.Button(interactive=running),
+            gr.Button(interactive=running, visible=activity != "paused"),
+            gr.Button(visible=activity == "paused"),
+            facts(status, workspace),
+        ]
+
+    outputs = [
+        title, said, step, train, pause, resume, known, log,
+        loss, loss_card, quality, quality_card, which, curve, curve_card,
+        versions, versions_card, sources, sources_card, thresholds, thresholds_card, seen,
+    ]  # fmt: skip
+    for button, command, answer in (
+        (train, "train", "Asked to train now."),
+        (pause, "pause", "Asked to pause."),
+        (resume, "resume", "Asked to go on."),
     ):
-        button.click(
-            _command(service, command, said),
-            outputs=doing,
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
+        button.click(_command(service, command, answer), outputs=said, **QUIET)
+    return keep_fresh(tab, refresh, outputs, inputs=[seen], seconds=REFRESH_SECONDS)
+
+
+def heading(now: Situation) -> str:
+    """Title and progress bar; numbers and words of ours alone."""
+    bar = ""
+    if now.share is not None:
+        percent = round(100 * now.share)
+        bar = (
+            f'<progress max="100" value="{percent}" aria-label="Progress">{percent} %</progress>'
+            f'<span class="share">{percent} %</span>'
         )
+    return f'<h2 class="state" data-tone="{now.tone}">{now.title}</h2>{bar}'
+
+
+def log_text(workspace: Workspace) -> str:
+    """End of the trainer's log."""
+    return "\n".join(log_tail(workspace.path, _LOG_LINES)) or "Nothing has been written yet."
+
+
+def _table(headers: list[str], widths: list[str | int] | None, label: str) -> gr.Dataframe:
+    return gr.Dataframe(
+        headers=headers,
+        datatype="str",
+        interactive=False,
+        label=label,
+        show_label=False,
+        column_widths=widths,
+        show_row_numbers=False,
+        max_height=380,
+        wrap=True,
+        buttons=[],
+    )
+
+
+def _chart_card(title: str, note: str) -> tuple[gr.Plot, gr.Column]:
+    with gr.Column(elem_classes="card", visible=False) as card:
+        gr.Markdown(f"## {title}")
+        gr.HTML(f"<p>{note}</p>", apply_default_css=False, elem_classes="note")
+        plot = gr.Plot(show_label=False, container=False, elem_classes="chart")
+    return plot, card
 
 
 def _command(service: AnnotationService, command: str, said: str) -> Callable[[], str]:
@@ -105,65 +212,3 @@ def _command(service: AnnotationService, command: str, said: str) -> Callable[[]
         return said
 
     return ask
-
-
-def _doing(jobs: Sequence[Job]) -> str:
-    if not jobs:
-        return "The trainer has not run yet."
-    job = jobs[0]
-    if job.status != "running":
-        return f"The trainer is not running: {job.reason or job.message}"
-    text = job.message[:1].upper() + job.message[1:]
-    share = f" ({100 * job.progress:.0f} %)" if 0 < job.progress < 1 else ""
-    return f"{text}{share}"
-
-
-def _facts(version: ModelVersion | None, workspace: Workspace) -> list[list[str]]:
-    if version is None:
-        return [["Version", "none yet"], ["Features", workspace.settings.feature_set]]
-    metrics = version.metrics
-    made = version.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    facts = [
-        ["Version", f"{version.id}, made {made}"],
-        [
-            "Learned from",
-            f"{_count(metrics, 'known_cells')} known cells of {_count(metrics, 'images')} pictures",
-        ],
-        ["Features", version.feature_set],
-    ]
-    if "map" in metrics:
-        facts.append(
-            ["Mean average precision", f"{100 * metrics['map']:.1f} % on cells it had not seen"]
-        )
-    if metrics.get("seconds") is not None:
-        facts.append(["Time for the fit", f"{metrics['seconds']:.1f} s"])
-    if metrics.get("categories_waiting"):
-        facts.append(
-            [
-                "Categories without a model",
-                f"{_count(metrics, 'categories_waiting')}, "
-                "they wait for one present and one absent label",
-            ]
-        )
-    if metrics.get("unreadable"):
-        facts.append(["Pictures that cannot be read", _count(metrics, "unreadable")])
-    if metrics.get("note"):
-        facts.append(["Note", str(metrics["note"])])
-    return facts
-
-
-def _count(metrics: Mapping[str, Any], name: str) -> str:
-    return f"{int(metrics.get(name, 0)):,}"
-
-
-def _sources(version: ModelVersion | None) -> list[list[str]]:
-    return [
-        [
-            _SOURCES.get(str(source["name"]), str(source["name"])),
-            "yes" if source["kept"] else "no",
-            f"{source['weight']:.2f}",
-            f"{source['loss_with']:.3f}",
-            f"{source['loss_without']:.3f}",
-        ]
-        for source in ([] if version is None else version.sources)
-    ]

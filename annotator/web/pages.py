@@ -1,4 +1,4 @@
-"""The Gradio shell: tabs, the mount points of the labelling pages, and the Model and Data pages.
+"""The Gradio shell: tabs, where the labelling pages are mounted, and Progress, Model and Data.
 
 Text that people wrote (names of categories, files, users) goes into components that show plain
 text; never into `gr.HTML`, Markdown or a toast, which would insert or even execute it.
@@ -6,13 +6,17 @@ text; never into `gr.HTML`, Markdown or a toast, which would insert or even exec
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.web.data_page import make_data_page
 from annotator.web.downloads import Downloads
+from annotator.web.live import switch_timers
 from annotator.web.model_page import make_model_page
+from annotator.web.progress_page import make_progress_page
 
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.blue,
@@ -24,7 +28,11 @@ THEME = gr.themes.Base(
 
 
 def make_pages(
-    workspace: Workspace, service: AnnotationService, downloads: Downloads, static: str
+    workspace: Workspace,
+    service: AnnotationService,
+    downloads: Downloads,
+    static: str,
+    trainer: Callable[[], str] = lambda: "",
 ) -> gr.Blocks:
     """All pages.
 
@@ -33,6 +41,7 @@ def make_pages(
         service: carries out what the pages ask for.
         downloads: where files that people export are kept for them.
         static: address of the folder of modules and style sheets.
+        trainer: state of the trainer's process in one line; empty if this server runs none.
     """
     pages: gr.Blocks = gr.Blocks(analytics_enabled=False, title="Annotator", fill_width=True)
     with pages:
@@ -44,12 +53,14 @@ def make_pages(
                 _mount(static, "sweep", elem_id="annotator-sweep")
             with gr.Tab("Browse", id="browse") as browse:
                 _mount(static, "browse", elem_id="annotator-browse")
-            with gr.Tab("Model", id="model") as model:
-                model_page = gr.Column(elem_classes="page")
+            timers = {}
+            with gr.Tab("Progress", id="progress") as progress, gr.Column(elem_classes="page"):
+                timers["progress"] = make_progress_page(service, progress)
+            with gr.Tab("Model", id="model") as model, gr.Column(elem_classes="page"):
+                timers["model"] = make_model_page(workspace, service, model, trainer)
             with gr.Tab("Data", id="data") as data, gr.Column(elem_classes="page"):
-                make_data_page(service, downloads, data)
-            with model_page:
-                make_model_page(workspace, service, model, others=(focus, sweep, browse, data))
+                timers["data"] = make_data_page(workspace, service, downloads, data)
+        switch_timers((focus, sweep, browse, progress, model, data), timers)
     return pages
 
 

@@ -62,6 +62,7 @@ export function modelText(status) {
     const reason = job.reason || "the trainer does not answer";
     return { text: `${name} · stopped`, title: `${reason}; ${status.trainer}`, tone: "warn" };
   }
+  if (job.status !== "running") return { text: name, title, tone: "" };
   const doing = ACTIVITIES[job.activity];
   if (doing) {
     const share = job.progress > 0 ? ` ${Math.round(job.progress * 100)} %` : "";

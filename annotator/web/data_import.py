@@ -1,0 +1,195 @@
+"""Import on the Data page: choose a file, answer the one question, see what it would do, do it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from annotator.errors import AnnotatorError, InvalidInput
+from annotator.exchange import import_labels, read_coco, read_csv
+from annotator.formats.table import LabelTable
+from annotator.import_preview import has_minus_one, preview_import
+from annotator.service import AnnotationService
+from annotator.web.data_categories import plain_line, tell, user_id
+from annotator.web.live import QUIET
+from annotator.web.tasks import Outcome, Progress, Tasks
+
+_COCO, _CSV = "coco", "csv"
+_KINDS = {".json": _COCO, ".csv": _CSV, ".tsv": _CSV, ".txt": _CSV}
+_KEPT = 3
+
+_MEANINGS = [
+    ("Unknown: nobody looked for it", "unknown"),
+    ("Absent: every picture was searched for every category", "absent"),
+]
+_QUESTIONS = {
+    _COCO: "A category that the file does not list for a picture is",
+    _CSV: "An empty cell is",
+}
+
+
+class _Checked:
+    """Tables that were read and not imported yet; the newest few. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._tables: dict[int, LabelTable] = {}
+        self._number = 0
+
+    def keep(self, table: LabelTable) -> int:
+        with self._guard:
+            self._number += 1
+            self._tables[self._number] = table
+            for old in sorted(self._tables)[:-_KEPT]:
+                del self._tables[old]
+            return self._number
+
+    def take(self, number: int) -> LabelTable:
+        with self._guard:
+            found = self._tables.pop(number, None)
+        if found is None:
+            raise InvalidInput("the file is not kept any more (check it again)")
+        return found
+
+
+def make_import(service: AnnotationService, tasks: Tasks) -> None:
+    """Build the part inside the current Gradio context."""
+    checked = _Checked()
+    file = gr.File(
+        label="Labels as COCO (.json) or CSV (.csv)", file_types=list(_KINDS), height=150,
+        elem_id="annotator-import",
+    )  # fmt: skip
+    with gr.Column(visible=False) as questions:
+        unlisted = gr.Radio(_MEANINGS, value=None, label=_QUESTIONS[_COCO])
+        minus = gr.Radio(_MEANINGS, value=None, label="The file has -1. It means", visible=False)
+        with gr.Row(visible=False) as columns:
+            image = gr.Textbox("image", label="Column with the pictures' names", max_lines=1)
+            ignore = gr.Textbox(
+                label="Columns that are no categories", placeholder="split, width", max_lines=1
+            )
+        check = gr.Button("Check the file", scale=0, min_width=160)
+    report = plain_line("What the file says", 2)
+    with gr.Column(visible=False) as answers:
+        new = gr.Checkbox(False, label="Add the new categories", visible=False)
+        skip = gr.Checkbox(False, label="Leave out pictures that are not here", visible=False)
+        conflict = gr.Radio(
+            [("Keep what is decided here", "keep"), ("Take the file's", "overwrite")],
+            value="keep", label="Cells that are decided otherwise", visible=False,
+        )  # fmt: skip
+        go = gr.Button("Import", variant="primary", scale=0, min_width=160)
+    number = gr.State(0)
+
+    def chosen(path: str | None) -> list[Any]:
+        kind = _kind(path)
+        minus_one = path is not None and kind == _CSV and has_minus_one(Path(path))
+        said = "" if path is None or kind else "This is neither COCO (.json) nor CSV (.csv)."
+        meant = "unknown" if kind == _CSV else None
+        return [
+            gr.Column(visible=bool(kind)),
+            gr.Radio(value=meant, label=_QUESTIONS.get(kind or _COCO)),
+            gr.Radio(value=None, visible=minus_one),
+            gr.Row(visible=kind == _CSV),
+            tell(said),
+            gr.Column(visible=False),
+        ]
+
+    def look(path: str | None, unlisted_: Any, minus_: Any, image_: str, ignore_: str) -> list[Any]:
+        hidden = [gr.Column(visible=False), *[gr.skip()] * 4]
+        try:
+            table = _read(path, unlisted_, minus_, image_, ignore_)
+            found = preview_import(service, table)
+        except AnnotatorError as error:
+            # The path is a temporary one that says nothing to anybody.
+            return [tell(str(error).replace(f"{path}: ", "")), *hidden]
+        first = not service.categories()
+        return [
+            tell(found.text()),
+            gr.Column(visible=True),
+            gr.Checkbox(value=first, visible=bool(found.new_categories) and not first),
+            gr.Checkbox(value=False, visible=bool(found.missing)),
+            gr.Radio(value="keep", visible=found.different > 0),
+            checked.keep(table),
+        ]
+
+    def begin(
+        path: str | None, number_: int, new_: bool, skip_: bool, conflict_: Any, request: gr.Request
+    ) -> list[Any]:
+        try:
+            table = checked.take(number_)
+
+            def work(progress: Progress) -> Outcome:
+                return _import(service, table, user_id(request), new_, skip_, conflict_, progress)
+
+            tasks.start("import", "Importing", work)
+        except AnnotatorError as error:
+            return [tell(str(error)), gr.skip(), gr.skip(), gr.skip()]
+        if path is not None:
+            Path(path).unlink(missing_ok=True)  # it is read; nothing keeps a copy
+        return [tell(""), gr.Column(visible=False), gr.Column(visible=False), None]
+
+    file.change(
+        chosen, inputs=file, outputs=[questions, unlisted, minus, columns, report, answers], **QUIET
+    )
+    check.click(
+        look,
+        inputs=[file, unlisted, minus, image, ignore],
+        outputs=[report, answers, new, skip, conflict, number],
+        **{**QUIET, "show_progress": "minimal"},
+    )
+    go.click(
+        begin,
+        inputs=[file, number, new, skip, conflict],
+        outputs=[report, answers, questions, file],
+        **QUIET,
+    )
+
+
+def _kind(path: str | None) -> str | None:
+    return None if path is None else _KINDS.get(Path(path).suffix.lower())
+
+
+def _read(path: str | None, unlisted: Any, minus: Any, image: str, ignore: str) -> LabelTable:
+    kind = _kind(path)
+    if path is None or kind is None:
+        raise InvalidInput("no file is chosen (choose one above)")
+    if unlisted is None:
+        raise InvalidInput("say first what it means if the file does not list a category")
+    if kind == _COCO:
+        return read_coco(Path(path), unlisted=unlisted)
+    if minus is None and has_minus_one(Path(path)):
+        raise InvalidInput("say first what -1 means in this file")
+    ignored = [name.strip() for name in ignore.split(",") if name.strip()]
+    return read_csv(
+        Path(path), image_column=image.strip() or "image", ignore_columns=ignored,
+        minus_one=minus, unlisted=unlisted,
+    )  # fmt: skip
+
+
+def _import(
+    service: AnnotationService,
+    table: LabelTable,
+    user: int | None,
+    add_categories: bool,
+    skip_missing: bool,
+    conflict: Any,
+    progress: Progress,
+) -> Outcome:
+    done = import_labels(
+        service,
+        table,
+        user_id=user,
+        add_categories=add_categories,
+        skip_missing=skip_missing,
+        conflict=conflict,
+        progress=progress,
+    )
+    cells = done.cells
+    text = (
+        f"Imported: {cells.added:,} cells decided, {cells.confirmed:,} were so already, "
+        f"{cells.overwritten:,} changed to what the file says, {cells.kept:,} kept as they were. "
+        f"It can be taken back under Last changes."
+    )
+    return Outcome(text)

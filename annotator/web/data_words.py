@@ -1,0 +1,107 @@
+"""What the Data page lists: categories, people, and the changes that can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from annotator.category_changes import ADDED, KIND, MergePreview, RemovalPreview
+from annotator.progress import Person, as_time
+from annotator.types import Category, Event, User
+
+Rows = list[list[str]]
+
+COUNT_COLUMNS = ["Category", "Present", "Absent", "Unknown"]
+PEOPLE_COLUMNS = ["Name", "Decided", "Known by their doing, imports included", "Last active"]
+CHANGE_COLUMNS = ["When", "Who", "What", "Cells", ""]
+
+_SOME = 5
+
+
+def counts_table(categories: Sequence[Category], images: int) -> Rows:
+    """Present, absent and unknown cells of every category."""
+    return [
+        [c.name, f"{c.present:,}", f"{c.absent:,}", f"{images - c.present - c.absent:,}"]
+        for c in categories
+    ]
+
+
+def people_table(users: Sequence[User], done: Mapping[int, Person], now: datetime) -> Rows:
+    """Everybody, with what they did."""
+    rows = []
+    for user in users:
+        person = done.get(user.id, Person(user.id, 0, 0, 0))
+        last = f"{as_time(person.last, now):%d %b %Y, %H:%M}" if person.last else "not yet"
+        rows.append([user.name, f"{person.decided:,}", f"{person.known:,}", last])
+    return rows
+
+
+def changes_table(events: Sequence[Event], people: Mapping[int, str], now: datetime) -> Rows:
+    """Changes of categories and imports, newest first."""
+    return [
+        [
+            f"{event.at.astimezone(now.tzinfo):%d %b %H:%M}",
+            people.get(event.user_id or 0, ""),
+            describe(event),
+            f"{event.cell_count:,}" if event.cell_count else "",
+            "taken back" if event.undone_by_event_id else "",
+        ]
+        for event in events
+    ]
+
+
+def undoable(events: Sequence[Event]) -> list[Event]:
+    """Those that can be taken back."""
+    return [
+        event
+        for event in events
+        if event.undone_by_event_id is None
+        and (event.cell_count or event.kind == KIND or event.summary.get("ids"))
+    ]
+
+
+def describe(event: Event) -> str:
+    """An event in a few words; repeats names."""
+    told = event.summary
+    if event.kind == ADDED:
+        return f"Added {listed([str(name) for name in told.get('names', ())])}"
+    if event.kind != KIND:
+        return f"Imported {told.get('present', 0):,} present, {told.get('absent', 0):,} absent"
+    name = f"\u201c{told.get('name', '')}\u201d"
+    if event.source == "rename":
+        return f"Renamed {name} to \u201c{told['new_name']}\u201d"
+    if event.source == "merge":
+        return f"Merged {name} into \u201c{told['into']}\u201d"
+    if event.source == "move":
+        return f"Moved {name} to place {told['place']:,}"
+    return f"Deleted {name}"
+
+
+def merge_text(preview: MergePreview) -> str:
+    """What a merge would do, in words."""
+    text = (
+        f"{preview.carried:,} cells are carried over; {preview.equal:,} are known in both and agree"
+    )
+    if not preview.different:
+        return f"{text}. None contradict each other."
+    return (
+        f"{text}; {preview.different:,} contradict each other: {preview.present_absent:,} present "
+        f"here and absent there, {preview.absent_present:,} the other way round."
+    )
+
+
+def removal_text(preview: RemovalPreview) -> str:
+    """What deleting would do, in words."""
+    known = preview.present + preview.absent
+    if not known:
+        return "None of its cells is known. It can be taken back below."
+    return (
+        f"{known:,} known cells become unknown: {preview.present:,} present, {preview.absent:,} "
+        "absent. It can be taken back below."
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names."""
+    shown = ", ".join(names[:_SOME])
+    return shown if len(names) <= _SOME else f"{shown} and {len(names) - _SOME:,} more"

@@ -113,12 +113,12 @@ def main() -> None:
     )
     with folder_for(options.cache) as cache:
         material = read_material(options, table, train, test, cache)
-        rows = [
-            row
-            for known in options.known
-            for seed in options.seeds
-            for row in measure(material, known, seed, options)
-        ]
+        rows = []
+        for known in options.known:
+            for seed in options.seeds:
+                for row in measure(material, known, seed, options):
+                    rows.append(row)
+                    console.print(f"[dim]mask {seed}: {row}[/dim]", highlight=False, soft_wrap=True)
     show(rows, options)
 
 

@@ -385,8 +385,10 @@ def _decided(columns: Columns, condition: Decided) -> Mask:
     if condition.category is not None:
         return np.asarray(wanted[columns.events[columns.column(condition.category)]])
     found = np.zeros(len(columns), dtype=bool)
-    for events in columns.events:
-        found |= wanted[events]
+    for events in columns.events if wanted.any() else ():
+        # Looking an event up costs more than leaving out what needs no looking.
+        rows = np.flatnonzero((events != 0) & ~found)
+        found[rows[wanted[events[rows]]]] = True
     return found
 
 

@@ -531,6 +531,52 @@ def demo(
         _serve(made, host, port, open)
 
 
+@app.command()
+def simulate(
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the pictures.")],
+    labels: Annotated[Path, typer.Option(metavar="FILE", help="CSV with their complete labels.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="For tables, plot and workspaces.")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Policy to play; more than once.", show_default="stack"),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Of what is known; more than once.", show_default="0")
+    ] = None,
+    known: Annotated[float, typer.Option(help="Share of cells known at the start.")] = 0.1,
+    error_rate: Annotated[float, typer.Option(help="Share of wrong answers.")] = 0.0,
+    per_round: Annotated[float, typer.Option(help="Answers per picture between trainings.")] = 0.25,
+    feature_set: Annotated[FeatureSet, typer.Option(help="As of a workspace.")] = "balanced",
+    ignore_columns: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Columns that are no category.")
+    ] = "split,source,width,height",
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Only rows whose split column says so.")
+    ] = "",
+) -> None:
+    """Play whole projects against true labels and report what they cost in answers and seconds."""
+    from annotator.console import activity, say, table
+    from annotator.simulation.play import Game
+    from annotator.simulation.projects import Source, play_all
+    from annotator.simulation.report import TARGETS
+
+    games = [
+        Game(name, number, known, error_rate, per_round)
+        for number in seed or [0]
+        for name in policy or ["stack"]
+    ]
+    source = Source(images, labels, feature_set, tuple(ignore_columns.split(",")), split)
+    with activity() as tell:
+        done = play_all(source, games, out, tell)
+    say(f"{done.images:,} pictures, {done.cells:,} cells; asking all that is unknown takes "
+        f"{done.exhaustive:.1f} answers per picture")  # fmt: skip
+    columns = ["Policy", "Seeds"]
+    for target in TARGETS:
+        columns += [f"Answers at {target:.1%} wrong", "Seconds"]
+    table(columns, done.rows)
+    say(f"Course, categories and plot are in {out}.", "dim")
+
+
 # ---------------------------------------------------------------------- automatic decisions
 
 

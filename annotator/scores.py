@@ -327,6 +327,10 @@ class ScoreFolder:
         """[N, C] probability of present, with the labels known at fit time."""
         return self._arrays["probability"]
 
+    def source(self, name: str) -> NDArray[np.float16]:
+        """[N, C] raw values of one stored source, such as ``base``."""
+        return self._arrays[f"source_{name}"]
+
     @property
     def labels(self) -> NDArray[np.int8]:
         """[N, C] what was known at the fit: -1 absent, 0 unknown, 1 present."""

@@ -1,0 +1,100 @@
+"""What to ask next: policies of the simulator, over cells rather than whole pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOCUS_SECONDS, SWEEP_SECONDS, FLIP_SECONDS = 1.2, 0.2, 1.2
+
+Probability = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Cells = tuple[NDArray[np.intp], ...]
+Rank = Callable[[Probability, NDArray[np.int8], np.random.Generator], NDArray[np.float64]]
+
+
+def uncertainty(
+    probability: Probability, known: NDArray[np.int8], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Entropy of each cell; ties in random order."""
+    p = np.clip(probability.astype(np.float64), 1e-6, 1 - 1e-6)
+    noise = random.random(p.shape) * 1e-9
+    return np.asarray(-(p * np.log(p) + (1 - p) * np.log1p(-p)) + noise)
+
+
+def rarity(
+    probability: Probability, known: NDArray[np.int8], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Entropy, worth more where the category has few present cells among the known ones."""
+    present = (known == 1).sum(axis=0)
+    worth = 1 + 1 / np.sqrt(1 + present)
+    return np.asarray(uncertainty(probability, known, random) * worth)
+
+
+def at_random(
+    probability: Probability, known: NDArray[np.int8], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """No order at all."""
+    return random.random(probability.shape)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a project is worked through.
+
+    Attributes:
+        rank: worth of asking each cell [N, C].
+        retrains: after each round; otherwise the first model stays.
+        base_only: decides by the base alone, without neighbours and co-occurrence.
+        random_share: of the cells of a round drawn at random instead.
+        sweeps: cells beyond doubt of a round are looked through as pages of one category.
+        answer_seconds: for each answer that is not swept.
+    """
+
+    rank: Rank
+    retrains: bool = True
+    base_only: bool = False
+    random_share: float = 0.0
+    sweeps: bool = False
+    answer_seconds: float = FOCUS_SECONDS
+
+    def choose(
+        self,
+        probability: Probability,
+        known: NDArray[np.int8],
+        open_: Mask,
+        wanted: int,
+        random: np.random.Generator,
+    ) -> Cells:
+        """The next cells to ask, as indexes of the matrix."""
+        worth = np.where(open_, self.rank(probability, known, random), -np.inf)
+        wanted = min(wanted, int(open_.sum()))
+        drawn = round(self.random_share * wanted)
+        flat = np.argpartition(-worth.ravel(), wanted - drawn - 1)[: wanted - drawn]
+        if drawn:
+            rest = np.setdiff1d(np.flatnonzero(open_), flat, assume_unique=True)
+            flat = np.concatenate([flat, random.choice(rest, min(drawn, len(rest)), False)])
+        return np.unravel_index(flat, worth.shape)
+
+    def seconds(self, probability: Probability, said: NDArray[np.int8]) -> float:
+        """How long a person takes for these answers."""
+        if not self.sweeps:
+            return self.answer_seconds * len(said)
+        suggested = np.where(probability >= 0.5, 1, -1)
+        flips = int((suggested != said).sum())
+        return SWEEP_SECONDS * len(said) + FLIP_SECONDS * flips
+
+
+POLICIES: Mapping[str, Policy] = {
+    "random": Policy(at_random),
+    "base-once": Policy(uncertainty, retrains=False, base_only=True),
+    "base": Policy(uncertainty, base_only=True),
+    "stack": Policy(uncertainty),
+    "stack-rarity": Policy(rarity),
+    "stack-audited": Policy(uncertainty, random_share=0.1),
+    "stack-sweep": Policy(uncertainty, sweeps=True),
+}
+"""Policies by name; asking everything needs no playing."""

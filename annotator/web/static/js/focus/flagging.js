@@ -119,6 +119,7 @@ export function makeFlagList(send, getState, openImage, thumbnailUrl) {
       text: "Show",
       onclick: () => {
         element.close();
+        document.activeElement?.blur(); // the keys belong to the picture now
         openImage(item.flag.image);
       },
     });

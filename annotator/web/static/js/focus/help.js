@@ -114,7 +114,7 @@ export function makeHelp(send, getState, keyboard) {
     listening = which;
     attr(said, "text", which ? `Press the key for: ${WORDS.get(which.action)}. Esc leaves it.` : "");
     draw();
-    if (before && !which) focusKey(before);
+    focusKey(which ?? before); // drawing has replaced the button that had the focus
   }
 
   async function save(keys) {
@@ -123,10 +123,12 @@ export function makeHelp(send, getState, keyboard) {
     const problem = await keyboard.save(keys);
     attr(said, "text", problem || "Saved");
     draw();
-    if (which) focusKey(which);
+    focusKey(which);
   }
 
-  function focusKey({ action, place }) {
+  function focusKey(which) {
+    if (!which) return;
+    const { action, place } = which;
     const row = list.querySelector(`[data-action="${action}"]`);
     (row?.querySelectorAll("button.key")[place] ?? row?.querySelector("button"))?.focus();
   }

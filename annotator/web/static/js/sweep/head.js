@@ -51,11 +51,12 @@ export function makeHead({ send, accept, goToFocus, size }) {
   const element = h(
     "header",
     {},
-    h("div.line", {}, name, waiting, past, h("span.gap"), counts, button),
+    h("div.line", {}, name, waiting, h("span.gap"), h("div.go", {}, counts, button)),
     h(
       "div.line.choices",
       {},
       h("div.sides", { role: "radiogroup", "aria-label": "What to show" }, ...sides.map((s) => s.label)),
+      past,
       h("span.gap"),
       h("label.size", {}, h("span", { text: "Size", "aria-hidden": "true" }), range),
     ),

@@ -143,7 +143,8 @@ export function makeFrame({ send, pictures, originalUrl, flags }) {
     } else if (failed) {
       message.replaceChildren(
         h("h2", { text: "This picture cannot be shown" }),
-        h("p", { text: `${state.failed.get(image.id)} Space goes on.` }),
+        h("p", { text: sentence(state.failed.get(image.id)) }),
+        h("p", { text: "Space goes on." }),
       );
     }
     const counts = state.status?.counts;
@@ -166,6 +167,11 @@ export function makeFrame({ send, pictures, originalUrl, flags }) {
   }
 
   return { element, render, pan: zooming.pan, step: zooming.step };
+}
+
+/** What the server said, as a sentence. */
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, "")}.`;
 }
 
 /** The line under the picture. */

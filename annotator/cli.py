@@ -7,6 +7,7 @@ errors come at once.
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -407,6 +408,9 @@ def train(workspace: WorkspaceOption = HERE) -> None:
 
     with activity() as tell:
         tell("starting", 0.0)
+        from annotator.training.supervisor import PATIENT_THREADS
+
+        os.environ.update(PATIENT_THREADS | os.environ)
         from annotator.training.worker import run_once  # torch: seconds
 
         report = run_once(opened, tell)
@@ -529,6 +533,33 @@ def demo(
     say(f"The demo workspace is {made.path} ({wanted.images:,} pictures).")
     if serve:
         _serve(made, host, port, open)
+
+
+@app.command("look-again")
+def look_again(
+    limit: Annotated[int, typer.Option(min=1, help="At most this many cells.")] = 30,
+    workspace: WorkspaceOption = HERE,
+) -> None:
+    """List decided cells that the model, without having seen their label, contradicts."""
+    from annotator.console import say, table
+
+    with _service(workspace) as service:
+        found = service.completion.contradicted(limit)
+        names = {one.id: one.name for one in service.categories()}
+        files = {one.image_id: service.image(one.image_id).file_name for one in found}
+    if not found:
+        say("Nothing that is decided contradicts the model, or there is no model yet.")
+        return
+    rows = [
+        (
+            files[one.image_id],
+            names[one.category_id],
+            "present" if one.state > 0 else "absent",
+            f"{one.probability:.0%}",
+        )
+        for one in found
+    ]
+    table(["Picture", "Category", "Decided", "Probability of present"], rows)
 
 
 @app.command()

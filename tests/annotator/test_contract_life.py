@@ -342,3 +342,19 @@ def test_a_contract_can_be_proposed_listed_and_withdrawn_on_the_command_line(
     refused = run(app, ["contract", "apply", "1", *at])
     assert refused.exit_code == 1
     assert "is withdrawn" in run(app, ["contract", "withdraw", "1", *at]).output
+
+
+def test_decided_cells_that_contradict_the_evidence_are_listed(made: Contracted) -> None:
+    project = made.project
+    scores = RandomScores.make(IMAGES, 4, 0)
+    probability = np.full((IMAGES, 4), 0.1, np.float32)
+    probability[6, 1] = 0.97
+    project.decide(project.ana, *((i, 2, -1) for i in range(2, 30)))
+    project.add_version(replace(scores, probability=probability))
+    found = made.completion.contradicted(5)
+    assert (found[0].image_id, found[0].category_id, found[0].state) == (7, 2, -1)
+    assert found[0].suspicion > 0.9
+    project.decide(project.ana, (7, 2, 1))
+    assert (7, 2) not in {(one.image_id, one.category_id) for one in made.completion.contradicted()}
+    listed = CliRunner().invoke(app, ["look-again", "-w", str(project.workspace.path)])
+    assert listed.exit_code == 0

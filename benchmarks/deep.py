@@ -292,7 +292,7 @@ class Judge:
         truth = self.material.truth[: self.material.train]
         hidden = (self.labels == 0) & (truth != 0)
         p = np.clip(train[hidden].astype(np.float64), 1e-7, 1 - 1e-7)
-        loss = -np.where(truth[hidden] == 1, np.log(p), np.log1p(-p)).mean()
+        loss = -float(np.where(truth[hidden] == 1, np.log(p), np.log1p(-p)).mean())
         completion = completion_metrics(train, truth, self.labels != 0)
         on_test = mean_average_precision(test, self.material.truth[self.material.test])
         return Quality(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+from annotator.training.supervisor import PATIENT_THREADS
+
+# Before torch is imported: on a busy machine the suite would take several times as long.
+os.environ.update(PATIENT_THREADS | os.environ)
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

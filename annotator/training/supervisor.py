@@ -21,6 +21,11 @@ from typing import Literal, Self
 from annotator.training.log_lines import is_log_line
 
 LOG_FILE = "worker.log"
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment of a process that computes beside others. By default torch's threads burn their core
+while they wait for one another; where another process wants that core, a fit of a second takes half
+a minute. Read when torch is imported."""
+
 EXIT_WORKSPACE_IN_USE = 75  # sysexits' "temporary failure": another process trains this workspace
 _LOG_BYTES_KEPT = 1_000_000
 _REASON_CHARACTERS = 500
@@ -184,7 +189,11 @@ class Supervisor:
             begin = log.tell()
             try:
                 process = subprocess.Popen(
-                    self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=PATIENT_THREADS | os.environ,
                 )
             except OSError as error:
                 return 1, 0, [f"the worker could not be started: {error}"]

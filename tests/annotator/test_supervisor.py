@@ -48,6 +48,12 @@ def alive(pid: int) -> bool:
     return True
 
 
+def test_the_worker_does_not_burn_a_core_while_it_waits(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.environ['OMP_WAIT_POLICY'], flush=True); sys.stdin.read()"
+    with supervising(tmp_path, code) as supervisor:
+        until(lambda: supervisor.log_tail() == [os.environ.get("OMP_WAIT_POLICY", "PASSIVE")])
+
+
 def test_stopping_asks_first(tmp_path: Path) -> None:
     with supervising(tmp_path, OBEDIENT) as supervisor:
         until(lambda: "ready" in supervisor.log_tail())

@@ -222,7 +222,7 @@ def measure_focus(page: Page, times: Times, pictures: int) -> None:
 def measure_sweep(page: Page, times: Times, classes: list[str]) -> None:
     """Pages of some classes: the first of each is cold, the one after it was prefetched."""
     page.get_by_role("tab", name="Sweep").click()
-    page.get_by_role("heading", name="Choose a class").wait_for()
+    page.get_by_role("heading", name="Choose a class").wait_for(timeout=120_000)
     for name in classes:
         page.evaluate(_MEASURES, "annotator:sweep-page")
         page.keyboard.press("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from gradio.components.plot import PlotData
@@ -152,7 +153,7 @@ def facts(status: Status, workspace: Workspace) -> Rows:
 def versions_table(versions: Sequence[ModelVersion]) -> Rows:
     """All versions, newest first, each with what changed since the one before it."""
     ready = [version for version in versions if version.status == "ready"]
-    before = dict(zip((v.id for v in ready), [*ready[1:], None], strict=True))
+    before = {later.id: earlier for later, earlier in pairwise(ready)}
     return [_version_row(version, before.get(version.id)) for version in versions]
 
 

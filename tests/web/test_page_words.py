@@ -1,0 +1,167 @@
+"""What Progress, Model and Data say and draw, and work that goes on beside the answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from web_site import NAMES, Site
+
+from annotator.errors import Conflict
+from annotator.progress import Activity
+from annotator.types import Job, ModelVersion, Status
+from annotator.web.charts import keep_few, plain
+from annotator.web.model_words import (
+    facts,
+    quality_chart,
+    situation,
+    training_chart,
+    versions_table,
+)
+from annotator.web.progress_charts import category_chart, matching, sentence, share
+from annotator.web.tasks import Outcome, Tasks
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+NOTHING = Status(
+    images=0, categories=0, users=0, cells=0, known=0, present=0, absent=0, images_open=0,
+    images_untouched=0, event_id=0, model_version=None, job=None, worker_alive=False,
+)  # fmt: skip
+SOME = replace(NOTHING, images=12_540, categories=4, cells=50_160, known=12_340)
+
+
+def job(status: str = "running", **config: object) -> Job:
+    return Job(1, "worker", status, config, 0.5, "learning: fitting", "", 1, NOW, NOW, None)
+
+
+def version(number: int, **metrics: object) -> ModelVersion:
+    return ModelVersion(number, "fast", "ready", NOW, 1, "fast", "1", metrics, ())
+
+
+@pytest.mark.parametrize(
+    ("status", "trainer", "title", "step"),
+    [
+        (NOTHING, "", "No pictures yet", "annotator add images"),
+        (replace(NOTHING, images=3), "", "No categories yet", "Data page"),
+        (SOME, "", "The trainer has not run yet", "annotator serve"),
+        (SOME, "the trainer runs", "The trainer starts", ""),
+        (replace(SOME, job=job("done")), "", "The trainer is not running", "annotator serve"),
+        (replace(SOME, job=job("failed")), "", "Training failed", "restart annotator serve"),
+        (replace(SOME, job=job("failed")), "next try in 3 s", "Training failed", "by itself"),
+        (replace(SOME, job=job()), "", "The trainer does not answer", "Wait a minute"),
+        (replace(SOME, job=job(activity="paused"), worker_alive=True), "", "Paused", "Resume"),
+        (replace(SOME, job=job(activity="learning"), worker_alive=True), "", "Learning", ""),
+        (
+            replace(SOME, job=job(activity="waiting"), worker_alive=True),
+            "",
+            "No model yet",
+            "Focus",
+        ),
+    ],
+)
+def test_every_situation_of_the_trainer_has_its_words(
+    status: Status, trainer: str, title: str, step: str
+) -> None:
+    found = situation(status, trainer)
+    assert found.title == title
+    assert step in found.step
+
+
+def test_where_the_project_stands_in_one_line() -> None:
+    minute = int(NOW.timestamp() // 60)
+    activity = Activity.of([(minute, "focus", 1, 300, 300), (minute, "sweep", 2, 10, 10)])
+    assert sentence(SOME, activity, NOW) == (
+        "12,340 of 50,160 cells known (24.6 %). 310 decided today by 2 people."
+    )
+    assert "Nothing decided today" in sentence(SOME, Activity.of([]), NOW)
+    assert sentence(NOTHING, activity, NOW) == "There are no pictures yet."
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [(0, 0, "0 %"), (1, 2, "50 %"), (1, 50_000, "less than 0.1 %"),
+     (49_999, 50_000, "more than 99.9 %"), (1, 3, "33.3 %")],
+)  # fmt: skip
+def test_shares_never_round_to_nothing_or_all(part: int, whole: int, text: str) -> None:
+    assert share(part, whole) == text
+
+
+def test_versions_tell_what_changed() -> None:
+    versions = [
+        version(3, known_cells=150, log_loss=0.25, map=0.8, seconds=1.25),
+        replace(version(2), status="failed"),
+        version(1, known_cells=100, log_loss=0.5, map=0.75),
+    ]
+    rows = versions_table(versions)
+    assert rows[0][3:] == ["150  (+50)", "0.250  (\u22120.250)", "80.0 %  (+5.0)", "1.2"]
+    assert rows[1][2] == "given up"
+    assert rows[2][3] == "100"
+    assert versions_table([]) == []
+    assert quality_chart(versions, "map") is not None
+    assert quality_chart(versions[:1], "map") is None
+
+
+def test_the_running_training_is_drawn_before_that_of_a_version() -> None:
+    curve = [{"network": 1, "epoch": 1, "loss": 1.5, "validation": None}]
+    old = version(2, curve=curve)
+    assert training_chart(None, []) == (None, "")
+    assert training_chart(None, [version(3), old])[1].startswith("Of version 2")
+    drawn, said = training_chart(job(curve=curve), [old])
+    assert said.startswith("Training now")
+    assert drawn is not None
+
+
+def test_facts_name_device_and_memory(site: Site) -> None:
+    running = job(device="CPU, 2 threads", memory=1_500_000_000, device_memory=2_000_000_000)
+    found = dict(facts(replace(SOME, job=running), site.workspace))
+    assert found["Device"] == "CPU, 2 threads"
+    assert found["Memory of the trainer"] == "1.50 GB, and 2.00 GB on the GPU"
+
+
+def test_names_in_charts_are_no_markup(site: Site) -> None:
+    chart = category_chart(site.service.categories(), site.service.status().images)
+    assert chart is not None
+    drawn = json.loads(chart.plot)
+    assert "<img" not in json.dumps(drawn["layout"])
+    assert all("<img" not in json.dumps(trace["customdata"]) for trace in drawn["data"])
+    assert plain(NAMES[3]) in drawn["data"][0]["customdata"][3][0]
+    assert plain("$x$ & <b>") == "\u2060$x\u2060$ &amp; &lt;b&gt;"
+
+
+def test_categories_are_found_and_ordered(site: Site) -> None:
+    categories = site.service.categories()
+    assert [c.name for c in matching(categories, 12, "By name", "ca")] == ["car"]
+    assert [c.id for c in matching(categories, 12, "As in the list", " ")] == [1, 2, 3, 4]
+    assert matching(categories, 12, "no such order", "nothing like it") == []
+
+
+def test_many_series_are_summed_up() -> None:
+    kept = keep_few({str(number): [number, 1] for number in range(10)}, most=3)
+    assert list(kept) == ["0", "1", "8 others"]
+    assert kept["8 others"][0] == [sum(range(2, 10)), 8]
+
+
+def test_one_task_at_a_time_and_its_end_is_told() -> None:
+    tasks, go = Tasks(), threading.Event()
+
+    def work(progress: object) -> Outcome:
+        progress(1, 2)  # type: ignore[operator]
+        go.wait(10)
+        return Outcome("did it")
+
+    tasks.start("export", "Exporting", work)
+    with pytest.raises(Conflict, match="exporting is still going on"):
+        tasks.start("backup", "Backing up", work)
+    go.set()
+    done = tasks.wait(10)
+    assert (done.running, done.failed, done.outcome) == (False, False, Outcome("did it"))
+
+    def fail(progress: object) -> Outcome:
+        raise RuntimeError("broke")
+
+    tasks.start("backup", "Backing up", fail)
+    failed = tasks.wait(10)
+    assert failed.failed
+    assert failed.outcome == Outcome("RuntimeError: broke")

@@ -173,7 +173,7 @@ class TrainConfig:
         prototype_epochs: R, epochs after which the prototypes are computed anew.
         precision: ``float32``, or ``bf16`` for autocast.
         compile: backend of ``torch.compile`` for the dense parts of the network, ``off`` for none;
-            on a CPU it has not been worth its minute of compiling (docs/speed.md).
+            compiling takes a minute or more on a CPU, and a gain has not been measured.
         seed: of everything drawn at random.
     """
 

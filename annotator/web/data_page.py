@@ -111,7 +111,7 @@ def _task_parts(task: Task) -> list[Any]:
         )
         return [gr.Column(visible=True), bar, tell(""), _NO_LINK]
     tone, word = ("bad", "not done") if task.failed else ("good", "done")
-    bar = f'<h2 class="state" data-tone="{tone}" role="status">{task.doing}: {word}</h2>'
+    bar = f'<div role="status"><h2 class="state" data-tone="{tone}">{task.doing}: {word}</h2></div>'
     link, download = _NO_LINK, task.outcome.download
     if download is not None:
         # Token and name are ours; nothing that a person typed is in them.

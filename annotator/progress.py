@@ -46,6 +46,15 @@ class Activity:
         kinds = (np.int64, np.str_, np.int64, np.int64, np.int64)
         return cls(*(np.array(c, dtype=k) for c, k in zip(columns, kinds, strict=True)))
 
+    def joined(self, later: Activity) -> Activity:
+        """Both together; quick where ``later`` begins no earlier than this ends."""
+        names = ("minutes", "sources", "user_ids", "net", "decided")
+        columns = [np.concatenate([getattr(self, n), getattr(later, n)]) for n in names]
+        if len(self) and len(later) and later.minutes[0] < self.minutes[-1]:
+            order = np.argsort(columns[0], kind="stable")
+            columns = [column[order] for column in columns]
+        return Activity(*columns)
+
     def __len__(self) -> int:
         return len(self.minutes)
 

@@ -119,6 +119,15 @@ def test_no_span_of_time_loses_a_cell_or_has_too_many_points(
         assert all(values[0] == 0 for values in series.values.values())
 
 
+def test_later_rows_join_in_the_order_of_time() -> None:
+    first, second = activity((0, "a", 1, 1, 1), (5, "a", 1, 1, 1)), activity((3, "bb", 2, 4, 4))
+    both = first.joined(second)
+    assert (both.minutes - MINUTE).tolist() == [0, 3, 5]
+    assert both.sources.tolist() == ["a", "bb", "a"]
+    assert both.net.tolist() == [1, 4, 1]
+    assert len(Activity.of([]).joined(first)) == 2
+
+
 def test_nothing_done_is_an_empty_chart() -> None:
     found = Activity.of([])
     assert len(known_over_time(found, "source").minutes) == 0

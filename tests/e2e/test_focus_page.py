@@ -79,7 +79,7 @@ def test_a_hostile_name_is_text_wherever_it_is_shown(focus: Page) -> None:
     focus.keyboard.press("Enter")
     expect(chip(focus, HOSTILE, "present")).to_be_visible()
     focus.get_by_role("tab", name="Data").click()
-    expect(focus.get_by_role("gridcell", name=HOSTILE)).to_be_visible()
+    expect(focus.get_by_role("gridcell", name=HOSTILE, exact=True)).to_be_visible()
     assert focus.title() == "Kitchen photos · Annotator"
     assert focus.evaluate("document.querySelectorAll('img[src=x]').length") == 0
 
@@ -243,7 +243,7 @@ def test_an_empty_project_says_what_to_do_next(
             page.get_by_role("tab", name="Data").click()
             page.get_by_label("Add categories").fill(f"cup\n{HOSTILE}")
             page.get_by_role("button", name="Add", exact=True).click()
-            expect(page.get_by_role("gridcell", name=HOSTILE)).to_be_visible()
+            expect(page.get_by_role("gridcell", name=HOSTILE, exact=True)).to_be_visible()
             page.get_by_role("tab", name="Focus").click()
             expect(page.locator(".focus .row")).to_have_count(2)
             finish_the_queue(page, pictures)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator import queues
+from annotator.answer_values import answer_values, coverage, most_valuable
 from annotator.db import leases
 from annotator.errors import InvalidInput
 from annotator.scores import ScoreFolder
@@ -32,12 +33,14 @@ class QueueKind:
 
 QUEUES: Mapping[str, QueueKind] = {
     "uncertain": QueueKind("least certain first"),
+    "valuable": QueueKind("most useful answers first"),
     "unlabelled": QueueKind("least labelled first"),
     "random": QueueKind("random order"),
     "audit": QueueKind("blind questions", blind=True),
 }
 """All queues by name, in the order in which they are offered."""
 
+_BY_SCORE = ("uncertain", "valuable")
 _FEW_OPEN = 1_000
 
 Ids = NDArray[np.int64]
@@ -98,7 +101,7 @@ class QueueOrders:
             newest_image: largest image id; another one means that there are new pictures.
             image_ids: all ids, read only when the order has to be computed.
         """
-        version = scores.version if scores is not None and queue == "uncertain" else 0
+        version = scores.version if scores is not None and queue in _BY_SCORE else 0
         stamp = (version, newest_image)
         with self._guard:
             order = self._orders.get(queue)
@@ -115,11 +118,30 @@ class QueueOrders:
         shuffled = queues.random(image_ids, nothing_known, 1, seed=self._seed)
         if queue == "random" or scores is None:
             return shuffled
-        first = queues.uncertain(
-            np.asarray(scores.image_ids), scores.probability, scores.labels, seed=self._seed
-        )
+        first = (_valuable if queue == "valuable" else _uncertain)(scores, self._seed)
         # Pictures that the model has not seen, or that were complete when it looked, come last.
         return np.concatenate([first, shuffled[~np.isin(shuffled, first)]])
+
+
+def _uncertain(scores: ScoreFolder, seed: int) -> Ids:
+    image_ids = np.asarray(scores.image_ids)
+    return queues.uncertain(image_ids, scores.probability, scores.labels, seed=seed)
+
+
+def _valuable(scores: ScoreFolder, seed: int) -> Ids:
+    """By value; while every category still waits for labels, spread over all pictures."""
+    image_ids = np.asarray(scores.image_ids)
+    near = scores.neighbours, scores.neighbour_similarity
+    if not scores.model.has_model.any():
+        return coverage(image_ids, *near, seed=seed)
+    value = answer_values(
+        scores.probability,
+        scores.labels,
+        *near,
+        scores.model.ist_weight * scores.model.cooccurrence,
+        scores.model.prior,
+    )
+    return most_valuable(image_ids, value, *near, seed=seed)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -88,7 +88,9 @@ class Project:
         for image_id, number in zip(image_ids.tolist(), known.tolist(), strict=True):
             assert number == sum(i == image_id for i, _ in table)
 
-    def add_version(self, scores: RandomScores | None = None) -> int:
+    def add_version(
+        self, scores: RandomScores | None = None, *, waiting: Mapping[int, str] | None = None
+    ) -> int:
         """A model version that is ready; returns its id."""
         labels = self.service.labels()
         shape = labels.states.shape
@@ -108,7 +110,7 @@ class Project:
             category_ids=labels.category_ids,
             event_id=labels.event_id,
             feature_set="tiny",
-            waiting={},
+            waiting=waiting or {},
         )
         with self.service.database.writing() as connection:
             store.set_model_version(connection, version, status=store.READY)

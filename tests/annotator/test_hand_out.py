@@ -158,6 +158,35 @@ def test_the_most_uncertain_picture_comes_first(any_project: Project) -> None:
     assert ask(any_project, any_project.ana, "uncertain", 2) == [4, 2]
 
 
+def test_near_duplicates_do_not_follow_each_other_in_the_valuable_queue(project: Project) -> None:
+    project.decide(project.bo, (6, 1, 1))
+    scores = RandomScores.make(6, 4)
+    probability = np.full((6, 4), 0.01, dtype=np.float32)
+    probability[:2], probability[2] = 0.5, 0.2
+    near = np.full((6, 1), -1)
+    near[0], near[1] = 1, 0
+    similarity = np.where(near >= 0, 0.95, 0.0)
+    changed = {"probability": probability, "neighbours": near, "neighbour_similarity": similarity}
+    project.add_version(RandomScores(**{**vars(scores), **changed}))
+    first = ask(project, project.ana, "valuable", 3)
+    assert first[1] == 3
+    assert {first[0], first[2]} == {1, 2}
+
+
+def test_the_valuable_queue_covers_unlike_pictures_before_any_category_has_a_model(
+    project: Project,
+) -> None:
+    scores = RandomScores.make(6, 4)
+    near = np.array([[1, 2], [0, 2], [0, 1], [4, -1], [3, -1], [-1, -1]])
+    changed = {"neighbours": near, "neighbour_similarity": np.where(near >= 0, 0.8, 0.0)}
+    waiting = dict.fromkeys((1, 2, 3, 4), "needs labels")
+    project.add_version(RandomScores(**{**vars(scores), **changed}), waiting=waiting)
+    clusters = [
+        {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 2}[i] for i in ask(project, project.ana, "valuable", 3)
+    ]
+    assert sorted(clusters) == [0, 1, 2]
+
+
 def test_pictures_the_model_has_not_seen_come_last(project: Project) -> None:
     project.decide(project.bo, (6, 1, 1))
     project.add_version()
@@ -200,7 +229,9 @@ def test_the_count_is_limited(project: Project, count: int) -> None:
 
 
 def test_what_does_not_exist_is_named(project: Project) -> None:
-    with pytest.raises(InvalidInput, match=r"no queue 'best'.*uncertain, unlabelled, random"):
+    with pytest.raises(
+        InvalidInput, match=r"no queue 'best'.*uncertain, valuable, unlabelled, random"
+    ):
         project.service.next_images(project.ana, "best")
     with pytest.raises(NotFound, match="user 99"):
         project.service.next_images(99, "random")

@@ -68,7 +68,10 @@ def plan(
         allowed = min(target if kind == "accept" else target * present / size, 0.5)
         if expected >= 0.7 * allowed:  # telling closer rates apart takes more than it saves
             continue
-        answers = plan_answers(expected, allowed, level)
+        try:
+            answers = plan_answers(expected, allowed, level)
+        except ValueError:  # after many looks the level that is left is close to certainty
+            continue
         if answers < size and (best is None or size - answers > len(best.cells) - best.answers):
             best = Plan(order[:size], answers, float(wrong[size - 1]))
     return best

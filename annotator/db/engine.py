@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from annotator.db import schema
-from annotator.errors import Conflict, WorkspaceError
+from annotator.errors import Conflict, InvalidInput, WorkspaceError
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one; a bulk import holds the lock for its whole length."""
 
 _WRITER_LOCK = 0x1ABE1
+_OUT_OF_RANGE = "22003"  # how PostgreSQL calls a number that does not fit its column
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -181,6 +182,7 @@ def _engine(url: URL) -> Engine:
             "(for PostgreSQL: pip install 'hst-annotator[postgres]')"
         ) from error
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _refuse_huge_numbers)
     return engine
 
 
@@ -195,6 +197,14 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
     cursor.execute("PRAGMA cache_size = -32768")
     cursor.execute("PRAGMA journal_size_limit = 67108864")
     cursor.close()
+
+
+def _refuse_huge_numbers(context: ExceptionContext) -> InvalidInput | None:
+    """Turn a number that fits no column, such as a mistyped id, into a refusal."""
+    error = context.original_exception
+    if isinstance(error, OverflowError) or getattr(error, "sqlstate", None) == _OUT_OF_RANGE:
+        return InvalidInput("a number is too large for the label database (check the ids)")
+    return None
 
 
 def _begin(connection: Connection) -> None:

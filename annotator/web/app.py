@@ -40,6 +40,7 @@ from annotator.web.sweep_api import make_sweep_router
 
 STATIC = Path(__file__).parent / "static"
 _GRACE_SECONDS = 2
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class _Forever(StaticFiles):
@@ -94,7 +95,7 @@ def create_app(
     app.include_router(make_sweep_router(service, workspace_identity(workspace)))
 
     # Everything else belongs to Gradio's page; a mistyped API address shall not look like one.
-    @app.get("/api/{rest:path}", include_in_schema=False)
+    @app.api_route("/api/{rest:path}", methods=list(_METHODS), include_in_schema=False)
     def unknown(rest: str) -> JSONResponse:
         text = f"there is no /api/{rest} (see {PREFIX}/openapi.json)"
         return JSONResponse({"error": text, "kind": "NotFound"}, status_code=404)

@@ -303,6 +303,8 @@ def test_one_category_alone(made: Contracted) -> None:
         ({"target": 98.0}, "target must be between 0 and 1"),
         ({"target": 0.02, "confidence": 1.0}, "confidence must be"),
         ({"target": 0.0001}, "nothing can be decided"),
+        ({"target": 0.1, "confidence": 1 - 2**-40}, "nothing can be decided"),
+        ({"target": 0.1, "confidence": 1 - 2**-53}, "nothing can be decided"),
     ],
 )
 def test_an_impossible_promise_is_refused(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from annotator.db import schema, store
 from annotator.db.engine import Database
+from annotator.errors import InvalidInput
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -75,6 +76,21 @@ def test_a_row_that_names_nothing_is_refused(database: Database) -> None:
     row = {"image_id": 1, "category_id": 1, "state": 1, "event_id": 1}
     with pytest.raises(IntegrityError), database.writing() as connection:
         connection.execute(insert(schema.decision), row)
+
+
+@pytest.mark.parametrize("ident", [2**63, -(2**63) - 1, 2**70])
+def test_a_number_that_fits_no_column_is_refused_and_the_connection_stays_good(
+    database: Database, ident: int
+) -> None:
+    def begin_and_fail() -> None:
+        with database.writing() as connection:
+            store.add_user(connection, "ana", NOW)
+            store.user(connection, ident)
+
+    with pytest.raises(InvalidInput, match="too large"):
+        begin_and_fail()
+    with database.writing() as connection:
+        assert names(connection) == []
 
 
 def test_times_come_back_aware_and_equal(database: Database) -> None:

@@ -124,6 +124,23 @@ def test_a_refusal_says_what_is_wrong(site: Site, cells: list, code: int, kind: 
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize("number", [2**63, 2**70])
+@pytest.mark.parametrize(
+    "address", ["images/{}", "images/{}/thumbnail", "images/1/categories/{}/evidence"]
+)
+def test_an_id_that_no_database_can_hold_is_refused(site: Site, address: str, number: int) -> None:
+    answer = site.client.get(f"{API}/{address.format(number)}")
+    assert answer.status_code in (404, 422)
+    assert answer.json()["error"]
+
+
+def test_a_user_that_no_database_can_hold_is_refused(site: Site) -> None:
+    headers = {"X-Annotator-User": str(2**63)}
+    answer = site.client.post(f"{API}/undo", json={"key": str(uuid4())}, headers=headers)
+    assert answer.status_code == 422
+    assert "too large" in answer.json()["error"]
+
+
 def test_a_caller_without_a_user_is_refused(site: Site) -> None:
     body = {"key": str(uuid4()), "cells": [{"image": 1, "category": 1, "state": 1}]}
     headers = {"X-Annotator-User": ""}
@@ -144,9 +161,18 @@ def test_evidence_before_the_first_model_says_what_it_waits_for(site: Site) -> N
 
 
 def test_an_unknown_address_below_api_answers_json(site: Site) -> None:
-    answer = site.client.get(f"{API}/imagse/1")
-    assert answer.status_code == 404
-    assert answer.json()["kind"] == "NotFound"
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        headers = {"Content-Type": "application/json"}
+        answer = site.client.request(method, f"{API}/imagse/1", headers=headers)
+        assert answer.status_code == 404
+        assert answer.json()["kind"] == "NotFound"
+
+
+def test_a_body_too_deep_to_read_is_refused_like_all_others(site: Site) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = site.client.post(f"{API}/users", content='{"name":' * 50_000, headers=headers)
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"error", "kind"}
 
 
 # ------------------------------------------------------------------------------- pictures

@@ -84,7 +84,8 @@ class QueueOrders:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._orders: dict[str, QueueOrder] = {}
-        self._guard = threading.Lock()
+        # One each: an order that takes seconds must not hold up the other queues.
+        self._guards = {queue: threading.Lock() for queue in QUEUES}
 
     def get(
         self,
@@ -103,7 +104,7 @@ class QueueOrders:
         """
         version = scores.version if scores is not None and queue in _BY_SCORE else 0
         stamp = (version, newest_image)
-        with self._guard:
+        with self._guards[queue]:
             order = self._orders.get(queue)
             if order is None or order.stamp != stamp:
                 order = QueueOrder(stamp, self._compute(queue, scores, image_ids()))

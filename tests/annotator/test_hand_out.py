@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from label_project import Project, RandomScores, scanned
 
 from annotator.db import leases
 from annotator.errors import InvalidInput, NotFound
-from annotator.queue_orders import QUEUES
+from annotator.queue_orders import QUEUES, Ids, QueueOrders
 from annotator.types import CellBatch
 
 OPEN = [name for name, kind in QUEUES.items() if not kind.blind]
@@ -237,3 +239,24 @@ def test_what_does_not_exist_is_named(project: Project) -> None:
         project.service.next_images(99, "random")
     with pytest.raises(NotFound, match="image 99"):
         project.service.next_images(project.ana, "random", after=99)
+
+
+def test_an_order_that_takes_long_does_not_hold_up_another_queue() -> None:
+    orders, ids = QueueOrders(seed=0), np.arange(1, 4)
+    computing, finished = threading.Event(), threading.Event()
+
+    def slowly() -> Ids:
+        computing.set()
+        finished.wait(timeout=30)
+        return ids
+
+    slow = threading.Thread(target=orders.get, args=("valuable", None, 3, slowly))
+    slow.start()
+    computing.wait(timeout=30)
+    try:
+        order = orders.get("random", None, 3, lambda: ids)
+        assert sorted(order.image_ids.tolist()) == [1, 2, 3]
+        assert slow.is_alive()
+    finally:
+        finished.set()
+        slow.join()

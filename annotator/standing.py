@@ -1,0 +1,161 @@
+"""Where a project stands: pure functions of what the service counts.
+
+*Single answers* are known cells that somebody decided one at a time; *pages* those decided on pages
+of Sweep; *automatic* those decided under a contract; *brought* those that were there already, from
+an import. Together they are the known cells. Asking everything would take one answer per cell.
+
+*Still wrong* speaks only of cells that a contract decided, since only these are checked by blind
+answers to a random sample. Each contract and category stands alone: two contracts are checked at
+different rates, so their answers must not be added up. The interval is that of Clopper and Pearson.
+It takes the blind answers themselves for right, and supposes that nobody leaves out the hard ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from annotator.precision import Share
+from annotator.progress import Activity
+
+PAGES = frozenset({"sweep"})
+AUTOMATIC = frozenset({"contract"})
+BROUGHT = frozenset({"import", "categories"})
+
+SURE = 0.9
+"""Lower end of the interval of past suggestions from which a page of Sweep is advised."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Known cells by how they were decided; see the module."""
+
+    single: int
+    pages: int
+    automatic: int
+    brought: int
+
+    @property
+    def known(self) -> int:
+        """All of them."""
+        return self.single + self.pages + self.automatic + self.brought
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Blind answers to cells that a contract decided, of one category.
+
+    Attributes:
+        kind: of the contract, ``accept`` (decided present) or ``reject`` (absent).
+        correct: that agreed with the decision, of all.
+    """
+
+    contract_id: int
+    kind: str
+    category_id: int
+    correct: Share
+
+
+@dataclass(frozen=True)
+class Sweepable:
+    """Cells of a category that wait on pages of Sweep, and how right past suggestions were."""
+
+    name: str
+    side: str
+    waiting: int
+    past: Share
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the next step depends on.
+
+    Attributes:
+        images: number of pictures.
+        categories: number of categories.
+        unknown: cells that wait.
+        blind_to_prove: blind questions that wait before contracts can be applied.
+        blind_to_watch: blind questions that wait about cells decided already.
+        ready: (contract id, cells) of contracts that can be applied.
+        few: (name, present cells known) of categories without a model.
+        sweepable: of categories with a model.
+    """
+
+    images: int
+    categories: int
+    unknown: int
+    blind_to_prove: int = 0
+    blind_to_watch: int = 0
+    ready: Sequence[tuple[int, int]] = ()
+    few: Sequence[tuple[str, int]] = ()
+    sweepable: Sequence[Sweepable] = ()
+
+
+def effort(activity: Activity) -> Effort:
+    """Known cells by how they were decided."""
+    net: Mapping[str, int] = {
+        source: int(activity.net[activity.sources == source].sum())
+        for source in set(activity.sources.tolist())
+    }
+
+    def of(sources: frozenset[str]) -> int:
+        return sum(count for source, count in net.items() if source in sources)
+
+    pages, automatic, brought = of(PAGES), of(AUTOMATIC), of(BROUGHT)
+    return Effort(sum(net.values()) - pages - automatic - brought, pages, automatic, brought)
+
+
+def effort_words(done: Effort, cells: int) -> str:
+    """Answers given against asking everything, in words without any name."""
+    if not cells:
+        return "There is nothing to ask yet."
+    left_out = f"; {done.brought:,} came with an import" if done.brought else ""
+    return (
+        f"Asking everything takes {_count(cells, 'answer')}. Of {_count(done.known, 'cell')} known "
+        f"now, {done.single:,} were answered one at a time, {done.pages:,} on pages of Sweep and "
+        f"{done.automatic:,} were decided under a contract, which saved as many answers{left_out}."
+    )
+
+
+def wrong_words(correct: Share) -> str:
+    """Share still wrong with its 95 % interval; without answers no figure."""
+    if correct.value is None:
+        return "not measured yet"
+    low, high = correct.interval()
+    return f"{1 - correct.value:.1%} ({1 - high:.1%} to {1 - low:.1%})"
+
+
+def next_step(facts: Facts) -> str:
+    """The next thing worth doing in one sentence. It can hold a name: show it as plain text."""
+    if not facts.images:
+        return "Add pictures: annotator add images FOLDER."
+    if not facts.categories:
+        return "Add categories on the Data page."
+    # What has been proved is free, and its cells need no answer any more.
+    if facts.ready:
+        contract, cells = max(facts.ready, key=lambda one: one[1])
+        return f"Apply contract {contract}: it can decide {_count(cells, 'cell')}."
+    if facts.blind_to_prove:
+        return f"Answer {_count(facts.blind_to_prove, 'blind question')} to prove a contract."
+    if facts.blind_to_watch:
+        return (
+            f"Answer {_count(facts.blind_to_watch, 'blind question')} to check what was decided "
+            "automatically."
+        )
+    if not facts.unknown:
+        return "Nothing waits: every cell is known. Look again at what the evidence contradicts."
+    sure = [one for one in facts.sweepable if one.waiting and one.past.interval()[0] >= SURE]
+    if sure:
+        best = max(sure, key=lambda one: one.waiting)
+        return (
+            f"Sweep \u201c{best.name}\u201d {best.side}: {_count(best.waiting, 'cell')} wait; past "
+            f"suggestions were right in {best.past.right:,} of {best.past.total:,} answers."
+        )
+    if facts.few:
+        name, present = min(facts.few, key=lambda one: one[1])
+        return f"Label more of \u201c{name}\u201d: {present:,} known present, too few for a model."
+    return f"Answer the least certain cells on Focus: {_count(facts.unknown, 'cell')} wait."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

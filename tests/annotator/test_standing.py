@@ -1,0 +1,71 @@
+"""What is said about where a project stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.precision import Share
+from annotator.progress import Activity
+from annotator.standing import (
+    Effort,
+    Facts,
+    Sweepable,
+    effort,
+    effort_words,
+    next_step,
+    wrong_words,
+)
+
+OPEN = Facts(images=100, categories=3, unknown=250)
+SURE = Sweepable("person", "present", 120, Share(98, 100))
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (Facts(0, 0, 0), "Add pictures"),
+        (Facts(5, 0, 0), "Add categories"),
+        (replace(OPEN, ready=[(1, 20), (4, 1_420)], blind_to_prove=3), "Apply contract 4: it can "),
+        (replace(OPEN, blind_to_prove=43, blind_to_watch=9), "Answer 43 blind questions to prove"),
+        (replace(OPEN, blind_to_prove=1), "Answer 1 blind question to prove"),
+        (replace(OPEN, blind_to_watch=50, sweepable=[SURE]), "Answer 50 blind questions to check"),
+        (replace(OPEN, unknown=0), "Nothing waits"),
+        (replace(OPEN, sweepable=[SURE], few=[("bowl", 3)]), "Sweep “person” present: 120 cells"),
+        (replace(OPEN, few=[("cup", 4), ("bowl", 3)]), "Label more of “bowl”: 3 known"),
+        (OPEN, "Answer the least certain cells on Focus: 250 cells wait"),
+    ],
+)
+def test_the_next_step_in_every_situation(facts: Facts, said: str) -> None:
+    assert next_step(facts).startswith(said)
+
+
+@pytest.mark.parametrize("past", [Share(0, 0), Share(5, 5), Share(85, 100)])
+def test_sweep_is_not_advised_on_few_or_bad_answers(past: Share) -> None:
+    assert "Sweep" not in next_step(replace(OPEN, sweepable=[replace(SURE, past=past)]))
+
+
+def test_without_blind_answers_no_figure_is_given() -> None:
+    assert wrong_words(Share(0, 0)) == "not measured yet"
+    # Clopper-Pearson for 0 of 50: 1 - 0.025 ** (1 / 50).
+    assert wrong_words(Share(50, 50)) == "0.0% (0.0% to 7.1%)"
+
+
+SOURCES = st.sampled_from(["focus", "sweep", "contract", "import", "audit", "anything"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), SOURCES, st.integers(0, 3), st.integers(-5, 50))))
+def test_every_known_cell_is_counted_once(rows: list[tuple[int, str, int, int]]) -> None:
+    done = effort(Activity.of([(*row, 0) for row in rows]))
+    assert done.known == sum(row[3] for row in rows)
+    assert done.automatic == sum(row[3] for row in rows if row[1] == "contract")
+
+
+def test_effort_is_told_against_asking_everything() -> None:
+    assert effort_words(Effort(10, 20, 1_000, 5), 5_000).startswith(
+        "Asking everything takes 5,000 answers. Of 1,035 cells known now, 10 were answered one at"
+    )
+    assert effort_words(Effort(0, 0, 0, 0), 0) == "There is nothing to ask yet."

@@ -15,7 +15,9 @@ _FORBIDDEN_KINDS = ("Cc", "Cs", "Zl", "Zp")
 
 
 def clean_name(name: str, what: str) -> str:
-    """Strip spaces around a name and check it; any script and emoji are fine, markup is just text.
+    """Strip spaces and invisible letters around a name and check it.
+
+    Any script and emoji are fine, markup is just text.
 
     Args:
         name: as typed or read from a file.
@@ -26,7 +28,7 @@ def clean_name(name: str, what: str) -> str:
     """
     if not isinstance(name, str):
         raise InvalidInput(f"a {what} name must be text, got {name!r}")
-    name = name.strip()
+    name = _visible(name)
     if not name:
         raise InvalidInput(f"a {what} name must not be empty (type at least one letter)")
     if len(name) > NAME_LENGTH:
@@ -41,6 +43,20 @@ def clean_name(name: str, what: str) -> str:
                 "(remove it)"
             )
     return name
+
+
+def _visible(name: str) -> str:
+    """Without spaces and format letters (such as U+200B) at its ends, where nobody sees them.
+
+    Inside a name they stay: they join emoji and the letters of some scripts.
+    """
+    shown = [
+        place
+        for place, letter in enumerate(name)
+        if not letter.isspace()
+        and (unicodedata.category(letter) != "Cf" or letter in _DIRECTION_MARKS)
+    ]
+    return name[shown[0] : shown[-1] + 1] if shown else ""
 
 
 def name_key(name: str) -> str:

@@ -84,7 +84,7 @@ def most_valuable(
 ) -> Rows:
     """Image ids of the pictures with a value, most valuable first, near-duplicates apart.
 
-    The second picture of a group of near-duplicates counts half, the third a quarter: what it could
+    The second picture of a group of near-duplicates counts half, the third a third: what it could
     teach has mostly been said. No two of a group come in a row unless nothing is left between them.
 
     Args:
@@ -101,7 +101,7 @@ def most_valuable(
     _, starts, sizes = np.unique(group[by_group], return_index=True, return_counts=True)
     rank = np.empty(len(value), dtype=np.int64)
     rank[by_group] = np.arange(len(value)) - np.repeat(starts, sizes)
-    order = np.lexsort((ties, -(value * np.exp2(-rank.astype(np.float32)))))
+    order = np.lexsort((ties, -(value / (rank + 1))))
     order = order[(value[order] > 0) & (image_ids[order] >= 0)]
     return np.asarray(image_ids[order[apart(group[order])]])
 

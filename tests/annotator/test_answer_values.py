@@ -84,6 +84,14 @@ def test_near_duplicates_do_not_follow_each_other() -> None:
     assert order.tolist() == [10, 12, 11, 13]
 
 
+def test_a_long_chain_of_near_duplicates_keeps_to_the_order_of_values() -> None:
+    count = 400
+    near = np.minimum(np.arange(count) + 1, count - 1)[:, None]
+    value = np.arange(1, count + 1, dtype=np.float32)
+    order = most_valuable(np.arange(count), value, near, np.full((count, 1), 0.95))
+    assert order.tolist() == list(range(count))[::-1]
+
+
 def test_complete_and_removed_pictures_are_left_out() -> None:
     value = np.array([1.0, 2.0, 0.0], dtype=np.float32)
     assert most_valuable(np.array([10, -1, 12]), value, *ALONE).tolist() == [10]

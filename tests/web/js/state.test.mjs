@@ -525,3 +525,18 @@ test("pictures that a large change from another page touched are asked for again
   const [, effects] = run(state, { type: "acknowledged", key: "s", reply: { images: [] } });
   assert.deepEqual(ofType(effects, "reload"), [{ type: "reload", image: 1 }]);
 });
+
+test("an undo from another page does no harm before this page has made a change", () => {
+  const entry = { key: "u1", kind: "undo", undoes: null };
+  const began = (pending) =>
+    run(
+      initialState(),
+      { type: "started", categories: CATEGORIES, pending },
+      { type: "page", images: [image(1)], position: 1, total: 1, asked: 1 },
+    )[0];
+  const outbox = []; // the session keeps this list and goes on filling it
+  const state = began(outbox);
+  outbox.push(entry);
+  assert.equal(knownHere(update(state, { type: "sent", entry })[0]).count, 0);
+  assert.equal(knownHere(began([entry])).count, 0, "left unsent when the page was closed");
+});

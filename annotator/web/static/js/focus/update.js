@@ -21,10 +21,15 @@ export function update(state, action) {
   return handler(state, action);
 }
 
+/** A copy of a change; an undo that another page made names no cells. */
+function withCells(entry) {
+  return { ...entry, cells: entry.cells ?? [] };
+}
+
 const HANDLERS = {
   // -- what the server says ------------------------------------------------------------------
   started: (state, { categories, pending, me = null }) =>
-    fetch({ ...state, ready: true, categories, pending, me }, null),
+    fetch({ ...state, ready: true, categories, pending: pending.map(withCells), me }, null),
   page: takePage,
   pageFailed: (state, { text }) => [say({ ...state, fetching: false }, text, "error"), []],
   categories: takeCategories,

@@ -10,6 +10,7 @@ person who applied it undid that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,9 @@ from annotator.db import contracts as db
 from annotator.db import store
 from annotator.errors import Conflict, InvalidInput
 from annotator.importing import BulkChange
+from annotator.precision import Share
 from annotator.scores import ScoreFolder
+from annotator.standing import Checked
 from annotator.types import Audit, CellBatch, Contract, Event, Labels
 from hst_core.contracts import fit_contract
 
@@ -321,6 +324,21 @@ def state(connection: Connection, contract: Contract) -> ContractState:
         watched_wrong=sum(audit.state != decided for audit in watched),
         expected_cells=int(contract.config["pool"]) - int(contract.config["asked"]),
     )
+
+
+def checked(connection: Connection, contract: Contract) -> list[Checked]:
+    """Blind answers since an active contract decided its cells, by category."""
+    decided: set[int] = set()
+    for cells in store.event_cells(connection, contract.event_id or 0):
+        decided |= set(np.unique(cells["category"]).tolist())
+    answers = [a for a in db.audits(connection, contract.id, db.WATCH) if a.state is not None]
+    total = Counter(audit.category_id for audit in answers)
+    state_ = _decided_state(contract)
+    right = Counter(audit.category_id for audit in answers if audit.state == state_)
+    return [
+        Checked(contract.id, contract.kind, one, Share(right[one], total[one]))
+        for one in sorted(decided)
+    ]
 
 
 def after_undo(connection: Connection, event_id: int) -> None:

@@ -22,6 +22,7 @@ from annotator.errors import Conflict, InvalidInput
 from annotator.idempotency import digest_of, done_before
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
+from annotator.standing import Checked
 from annotator.types import Category, Contract, Event, ImageState, Labels
 
 TakeBack = Callable[[Connection, Event, int | None, str | None, str | None], Event]
@@ -85,6 +86,18 @@ class Completion:
         with self._database.writing() as connection:
             found = [self._settled(connection, one) for one in db.newest(connection, limit)]
             return [contracts.state(connection, contract) for contract in found]
+
+    def checked(self) -> list[Checked]:
+        """Blind answers to what active contracts decided, by contract and category.
+
+        Every category that a contract decided cells of has an entry, also without answers.
+        """
+        with self._database.reading() as connection:
+            return [
+                one
+                for contract in db.of_status(connection, db.ACTIVE)
+                for one in contracts.checked(connection, contract)
+            ]
 
     def contract(self, contract_id: int) -> ContractState:
         """One contract.

@@ -12,6 +12,7 @@ import gradio as gr
 
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
+from annotator.web.completion_page import make_contracts, make_standing
 from annotator.web.data_page import make_data_page
 from annotator.web.downloads import Downloads
 from annotator.web.live import switch_timers
@@ -55,7 +56,11 @@ def make_pages(
                 _mount(static, "browse", elem_id="annotator-browse")
             timers = {}
             with gr.Tab("Progress", id="progress") as progress, gr.Column(elem_classes="page"):
-                timers["progress"] = make_progress_page(service, progress)
+                timers["progress"] = make_progress_page(
+                    service,
+                    progress,
+                    [lambda: make_standing(service), lambda: make_contracts(service)],
+                )
             with gr.Tab("Model", id="model") as model, gr.Column(elem_classes="page"):
                 timers["model"] = make_model_page(workspace, service, model, trainer)
             with gr.Tab("Data", id="data") as data, gr.Column(elem_classes="page"):

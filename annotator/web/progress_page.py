@@ -107,7 +107,9 @@ def make_progress_page(
         status = service.status()
         version = status.model_version.id if status.model_version else 0
         asked = (by_, span_, sort_, text_, category_, count_)
-        stamp = repr((status.event_id, status.images, version, f"{now:%H:%M}", asked))
+        # A proposal is no event, but its questions wait.
+        waiting = service.completion.waiting()
+        stamp = repr((status.event_id, status.images, version, waiting, f"{now:%H:%M}", asked))
         if stamp == seen_:
             return [gr.skip()] * len(outputs)
         activity = service.activity()

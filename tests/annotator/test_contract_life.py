@@ -20,6 +20,8 @@ from annotator.completion.pools import Pool
 from annotator.db import contracts as db
 from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
 from annotator.service import CellChange
+from annotator.standing import next_step
+from annotator.web.completion_page import apply_words, facts, propose_words, withdraw_words
 
 IMAGES = 500
 
@@ -360,3 +362,27 @@ def test_decided_cells_that_contradict_the_evidence_are_listed(made: Contracted)
     assert (7, 2) not in {(one.image_id, one.category_id) for one in made.completion.contradicted()}
     listed = CliRunner().invoke(app, ["look-again", "-w", str(project.workspace.path)])
     assert listed.exit_code == 0
+
+
+def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(
+    made: Contracted,
+) -> None:
+    service, ana = made.project.service, made.project.ana
+    assert "Contract 1: would decide" in propose_words(service, ana, "accept", 10, 95, 0)
+    assert next_step(facts(service)).endswith("blind questions to prove a contract.")
+    made.answer_all()
+    cells = made.completion.contracts()[0].contract.cells
+    assert next_step(facts(service)).startswith("Apply contract 1")
+    with pytest.raises(InvalidInput, match=f"type {cells} to confirm"):
+        apply_words(service, ana, 1, cells - 1)
+    assert f"decided {cells:,} cells" in apply_words(service, ana, 1, cells)
+    assert {one.correct.total for one in made.completion.checked()} == {0}
+    images = service.next_images(made.project.bo, "audit", count=20).images
+    asked = [(image.id, s.category_id) for image in images for s in image.suggestions]
+    blind = [CellChange(*cell, made.state(*cell)) for cell in asked]
+    service.decide(made.project.bo, blind, key="watched", source="audit")
+    checked = made.completion.checked()
+    assert sum(one.correct.total for one in checked) == len(blind) > 0
+    assert sum(one.correct.right for one in checked) == sum(cell.state == 1 for cell in blind)
+    withdraw_words(service, ana, 1)
+    assert made.completion.checked() == []

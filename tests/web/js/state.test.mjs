@@ -404,6 +404,38 @@ test("a letter that is a command is typed when another follows quickly", () => {
   assert.equal(state.typing.text, "el");
 });
 
+test("two commands' letters in quick succession begin a word", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "zoom", letter: "z", at: 5000 },
+    { type: "why", letter: "e", at: 5200 },
+    { type: "typed", text: "zeb" },
+  );
+  assert.equal(state.zoom, false);
+  assert.equal(state.why, true);
+  assert.equal(state.typing.text, "zeb");
+});
+
+test("the same command twice is that command twice", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "zoom", letter: "z", at: 5000 },
+    { type: "zoom", letter: "z", at: 5200 },
+  );
+  assert.equal(state.zoom, false);
+  assert.equal(state.typing, null);
+});
+
+test("two commands one after the other are both carried out", () => {
+  const [state] = run(
+    opened(image(1)),
+    { type: "zoom", letter: "z", at: 5000 },
+    { type: "attention", letter: "a", at: 5600 },
+  );
+  assert.equal(state.zoom, true);
+  assert.equal(state.attention, true);
+});
+
 test("a letter long after a command begins a new word", () => {
   const [state] = run(
     opened(image(1)),

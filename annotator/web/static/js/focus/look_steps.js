@@ -6,7 +6,7 @@ import { withEvidence } from "./why_steps.js";
 /** A letter that is also a command becomes a typed letter if another follows within this time. */
 export const TYPING_MS = 700;
 
-/** The same while a note is being written, whose first letter may come as soon as it is open. */
+/** The same where the second letter has a meaning too: the note's first, or another command. */
 export const NOTE_MS = 350;
 
 export function moveSelection(state, { by }) {
@@ -34,6 +34,16 @@ export function startTyping(state, { text = "", at }) {
 export function toggle(state, command, { letter = null, at }) {
   const lastLetter = letter === null || at === undefined ? null : { command, letter, at };
   return { ...state, [command]: !state[command], lastLetter };
+}
+
+/** A step on a letter key, unless another command's letter came just before: "ze" of zebra. */
+export function unlessWord(step) {
+  return (state, action) => {
+    const last = state.lastLetter;
+    const word = action.letter && last && last.letter !== action.letter;
+    const soon = word && action.at - last.at < NOTE_MS;
+    return soon ? startTyping(state, { text: action.letter, at: action.at }) : step(state, action);
+  };
 }
 
 /** Letters in the note right after its key were meant for a category that begins with it. */

@@ -3,7 +3,7 @@
 import { acknowledge, decide, decideSlot, reject, restAbsent, takeForeign, undo } from "./cell_steps.js";
 import { closeFlag, flagPicture, takeFlags } from "./flag_steps.js";
 import { showMore } from "./lists.js";
-import { moveSelection, startTyping, toggle, typedNotNote } from "./look_steps.js";
+import { moveSelection, startTyping, toggle, typedNotNote, unlessWord } from "./look_steps.js";
 import { takeChanges, takeImage } from "./other_steps.js";
 import { fetch, goBack, goForward, refreshAhead, takeCategories, takePage, takeStatus, visit } from "./queue_steps.js";
 import { currentImage, rowsHere, say, settled } from "./state.js";
@@ -69,12 +69,13 @@ const HANDLERS = {
   select: (state, { category }) => withEvidence({ ...state, selected: category }),
   move: moveSelection,
   more: showMore,
-  why: (state, action) => withEvidence(toggle(state, "why", action)),
-  attention: (state, action) => withEvidence(toggle(state, "attention", action)),
-  zoom: (state, action) => [toggle(state, "zoom", action), []],
+  why: unlessWord((state, action) => withEvidence(toggle(state, "why", action))),
+  attention: unlessWord((state, action) => withEvidence(toggle(state, "attention", action))),
+  zoom: unlessWord((state, action) => [toggle(state, "zoom", action), []]),
   enlarged: (state, { on }) => [{ ...state, zoom: on }, []],
-  flag: (state, action) =>
+  flag: unlessWord((state, action) =>
     currentImage(state) ? [toggle(state, "flagging", action), []] : [state, []],
+  ),
   flagPicture,
   closeFlag,
   typedNotNote,

@@ -85,7 +85,7 @@ def make_model_page(
         gr.Markdown("## Sources of evidence")
         gr.HTML(
             "<p>Error is the mean log loss on known cells that the fit had not seen, with the "
-            "source and without it. A source that does not lower it is left out, ",
+            "source and without it. A source that does not lower it is left out, "
             "and so is one that would have to count against what it says.</p>",
             apply_default_css=False,
             elem_classes="note",

@@ -123,8 +123,10 @@ def _rows(stream: IO[str]) -> Iterator[tuple[int, list[str]]]:
         # A quoted name may hold a line break.
         while first.count('"') % 2 and (more := stream.readline()):
             first += more
-        headers = {mark: _split(first, mark) for mark in DELIMITERS}
-        delimiter, header = max(headers.items(), key=lambda item: len(item[1]))
+        # What stands in quotes is a name, however many delimiters are in it.
+        bare = re.sub(r'"(?:[^"]|"")*"', "", first)
+        delimiter = max(DELIMITERS, key=bare.count)
+        header = _split(first, delimiter)
         lines = len(first.splitlines())
         yield 1, [name.strip() for name in header]
         reader = csv.reader(stream, delimiter=delimiter, strict=True)

@@ -127,6 +127,12 @@ def test_a_category_called_image_does_not_collide_with_the_column() -> None:
     assert table.states.tolist() == [[1, 0]]
 
 
+@pytest.mark.parametrize("name", ["a;b;c", "a\t\tb", "x;;;;y, z"])
+def test_delimiters_inside_a_quoted_name_do_not_count(name: str) -> None:
+    column, text = write([LabelledImage(1, "a", 1, 1, [PresentLabel(1, PRESENT)], [])], [(1, name)])
+    assert list(read(text, image_column=column).categories) == [name]
+
+
 # Names have no spaces around them in a workspace; a header is stripped because people type spaces.
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(
     lambda name: name == name.strip() and not name.startswith("\ufeff")

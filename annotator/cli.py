@@ -632,13 +632,9 @@ def propose_contract(
 ) -> None:
     """Draw the cells whose blind answers would prove it; nothing is decided yet."""
     from annotator.console import say
-    from annotator.errors import NotFound
 
     with _service(workspace) as service:
-        ids = {one.name: one.id for one in service.categories()}
-        if category is not None and category not in ids:
-            raise NotFound(f"there is no category {category!r} (annotator status lists them)")
-        chosen = None if category is None else ids[category]
+        chosen = None if category is None else _category(service, category)
         made = service.completion.propose(
             _user(service, user), kind, target=target, confidence=confidence, category_id=chosen
         )
@@ -653,12 +649,10 @@ def apply_contract(
     workspace: WorkspaceOption = HERE,
 ) -> None:
     """Decide its cells, as one event that undo takes back."""
-    from uuid import uuid4
-
     from annotator.console import say
 
     with _service(workspace) as service:
-        done = service.completion.apply(_user(service, user), number, key=str(uuid4()))
+        done = service.completion.apply(_user(service, user), number, key=_new_key())
     say(f"Contract {number} {done.words()}.")
 
 
@@ -670,13 +664,11 @@ def withdraw_contract(
     workspace: WorkspaceOption = HERE,
 ) -> None:
     """Make the cells that it decided unknown again, or drop a proposal."""
-    from uuid import uuid4
-
     from annotator.console import say
 
     with _service(workspace) as service:
         who = _user(service, user)
-        service.completion.withdraw(who, number, key=str(uuid4()), reason=reason)
+        service.completion.withdraw(who, number, key=_new_key(), reason=reason)
     say(f"Contract {number} is withdrawn.")
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 CONFIDENCE = 0.95
 """Of the intervals, unless asked otherwise."""
@@ -174,6 +173,9 @@ def interval(
     Returns:
         Lower and upper end, 0-1; 0 and 1 without trials.
     """
+    # Imported here: it takes a third of a second, which starting need not spend.
+    from scipy.special import betaincinv
+
     right, total = np.asarray(right, dtype=np.float64), np.asarray(total, dtype=np.float64)
     tail = (1 - confidence) / 2
     # A beta distribution needs positive parameters; where one would be 0 the end is 0 or 1.

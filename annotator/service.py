@@ -38,8 +38,7 @@ from annotator.db import leases, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
-from annotator.idempotency import digest_of as _digest
-from annotator.idempotency import done_before as _done_before
+from annotator.idempotency import digest_of, done_before
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
 from annotator.key_settings import clean_keys
@@ -365,7 +364,7 @@ class AnnotationService:
         request = _Request.of(user_id, cells, key, source, model_version_id)
         few = len(request.image_ids) <= _FULL_STATES
         with self.database.writing() as connection:
-            done = _done_before(connection, key, request.digest)
+            done = done_before(connection, key, request.digest)
             view = self._view(connection, request.image_ids, model_version_id, cells=few)
             event_id = self._decide(connection, view, request) if done is None else done.id
             states = view.states(request.image_ids, SUGGESTIONS_SHOWN) if few else ()
@@ -428,9 +427,9 @@ class AnnotationService:
                 cannot be, or a category's former name was given to another one since.
         """
         check_key(key)
-        digest = _digest("undo", user_id, *([] if event_id is None else [event_id]))
+        digest = digest_of("undo", user_id, *([] if event_id is None else [event_id]))
         with self.database.writing() as connection:
-            done = _done_before(connection, key, digest)
+            done = done_before(connection, key, digest)
             if done is None:
                 require(store.user(connection, user_id), "user", user_id)
                 if event_id is None:
@@ -537,11 +536,11 @@ class AnnotationService:
         if conflict not in ("keep", "overwrite"):
             raise InvalidInput(f"conflict must be 'keep' or 'overwrite', got {conflict!r}")
         check_source(source)
-        digest = _digest("import", user_id, source, conflict, model_version_id)
+        digest = digest_of("import", user_id, source, conflict, model_version_id)
         if key is not None:
             check_key(key)
         with self.database.writing() as connection:
-            done = None if key is None else _done_before(connection, key, digest)
+            done = None if key is None else done_before(connection, key, digest)
             if done is not None:
                 return _import_report(done, repeated=True)
             if user_id is not None:
@@ -883,7 +882,7 @@ class _Request:
         check_key(key)
         check_source(source)
         wanted = check_cells(cells)
-        digest = _digest("decide", user_id, source, model_version_id, wanted)
+        digest = digest_of("decide", user_id, source, model_version_id, wanted)
         return cls(user_id, wanted, key, source, model_version_id, digest)
 
     @cached_property

@@ -34,7 +34,6 @@ from annotator.precision import Share
 from annotator.scores import ScoreFolder
 from annotator.standing import Checked
 from annotator.types import Audit, CellBatch, Contract, Event, Labels
-from hst_core.contracts import fit_contract
 
 SOURCE = "contract"
 AUDIT_SOURCE = "audit"
@@ -183,6 +182,9 @@ def settle(connection: Connection, workspace: Path, contract: Contract) -> Contr
     others = db.audits(connection, contract.id, db.OUTSIDE)
     if any(audit.state is None for audit in [*audits, *others]):
         return contract
+    # Imported here, as scipy below it takes a third of a second that starting need not spend.
+    from hst_core.contracts import fit_contract
+
     pool = Pool.load(workspace, contract.id, config["digest"])
     audited = np.zeros(len(pool), dtype=bool)
     present = np.zeros(len(pool), dtype=bool)

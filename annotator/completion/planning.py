@@ -11,8 +11,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hst_core.contracts import most_errors, plan_answers
-
 Kind = Literal["accept", "reject"]
 
 DOUBT = 1.5
@@ -57,6 +55,9 @@ def plan(
     """
     order = np.argsort(-score if kind == "accept" else score, kind="stable")
     ranked = score[order].astype(np.float64)
+    # Imported here, as scipy below it takes a third of a second that starting need not spend.
+    from hst_core.contracts import plan_answers
+
     wrong = np.cumsum(1 - ranked if kind == "accept" else ranked)
     present = known_present + _COUNTED * float(score.sum(dtype=np.float64))
     level = confidence if kind == "accept" else (1 + confidence) / 2
@@ -91,6 +92,8 @@ def bound_after(
         whole: present cells that ``reject`` counted on.
         level: confidence of the contract's proof.
     """
+    from hst_core.contracts import most_errors  # late, as above
+
     level = level if kind == "accept" else (1 + level) / 2
     left = most_errors(errors, audited + watched, decided + audited, level) - errors
     return left / max(whole if kind == "reject" else decided - watched, 1)

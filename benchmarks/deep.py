@@ -40,7 +40,7 @@ from hst_core.config import Config
 from hst_core.datasets import LabelTable, mask_labels, read_label_csv
 from hst_core.deep_tier import PAIRS, DeepTier, DeepTierConfig
 from hst_core.fast_tier import ExtraSource, FastTier, FastTierConfig, FastTierScores
-from hst_core.features import FeatureMapStore, FeatureStore, extract, extract_maps
+from hst_core.features import FeatureMapStore, FeatureStore, StoredMaps, extract, extract_maps
 from hst_core.inputs import CachedFeatures, Inputs
 from hst_core.last_stage import LastStage, split
 from hst_core.metrics import completion_metrics, mean_average_precision
@@ -71,31 +71,13 @@ class Material:
     vectors: NDArray[np.float32]
     truth: NDArray[np.int8]
     train: int
-    activations: Activations | None
+    activations: StoredMaps | None
     last_stage: LastStage | None
 
     @property
     def test(self) -> slice:
         """Where the test images are."""
         return slice(self.train, len(self.vectors))
-
-
-class Activations:
-    """Activations before the last stage, read from disk a batch at a time."""
-
-    def __init__(self, store: FeatureMapStore, rows: NDArray[np.int64]) -> None:
-        self._store, self._rows = store, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: NDArray[np.intp]) -> NDArray[np.float16]:
-        maps = self._store.maps(self._rows[index])
-        return maps.reshape(*maps.shape[:2], self._store.side, self._store.side)
-
-    def part(self, which: slice) -> Activations:
-        """Some of the images."""
-        return Activations(self._store, self._rows[which])
 
 
 def main() -> None:
@@ -174,7 +156,7 @@ def read_material(
         started = time.perf_counter()
         extract_maps(maps, images, before, device=options.device)
         console.print(f"activations before the last stage: {time.perf_counter() - started:.0f} s")
-        activations = Activations(maps, maps.rows(hashes))
+        activations = StoredMaps(maps, maps.rows(hashes))
     truth = table.labels[np.concatenate([train, test])]
     return Material(store.vectors(store.rows(hashes)), truth, len(train), activations, last_stage)
 

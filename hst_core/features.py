@@ -423,6 +423,31 @@ class FeatureMapStore(RowStore):
         return self.take(rows)
 
 
+class StoredMaps:
+    """Feature maps of chosen images, read from disk when they are asked for.
+
+    Args:
+        store: holds them.
+        rows: [n] of the images in it, in the order wanted.
+    """
+
+    def __init__(self, store: FeatureMapStore, rows: npt.NDArray[np.int64]) -> None:
+        self._store, self._rows = store, rows
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._rows)
+
+    def __getitem__(self, index: npt.NDArray[np.intp]) -> npt.NDArray[np.float16]:
+        """Return maps [n, channels, rows, columns]."""
+        maps = self._store.maps(self._rows[index])
+        return maps.reshape(*maps.shape[:2], self._store.side, self._store.side)
+
+    def part(self, which: slice) -> StoredMaps:
+        """Some of the images."""
+        return StoredMaps(self._store, self._rows[which])
+
+
 def _write_at(path: Path, offset: int, data: bytes) -> None:
     """Write at ``offset``, drop what lies behind, and wait until it is on disk."""
     with path.open("r+b", buffering=0) as file:

@@ -31,7 +31,14 @@ from hst_core.backbone import build_backbone
 from hst_core.config import Config, ConfigError, read_section, section_to_dict
 from hst_core.datasets import LabelTable, load_mask, mask_labels, read_label_csv, save_mask
 from hst_core.fast_tier import FastTier
-from hst_core.features import FeatureMapStore, FeatureStore, RowStore, extract, extract_maps
+from hst_core.features import (
+    FeatureMapStore,
+    FeatureStore,
+    RowStore,
+    StoredMaps,
+    extract,
+    extract_maps,
+)
 from hst_core.files import replacing
 from hst_core.inputs import CachedFeatures, Inputs, Photographs
 from hst_core.labels import LabelState
@@ -302,7 +309,7 @@ class Run:
         elif self.data.inputs == "maps":
             maps, _ = self._map_store()
             rows = _found(maps, hashes, self.folder)
-            inputs = CachedFeatures(_MapView(maps, rows))
+            inputs = CachedFeatures(StoredMaps(maps, rows))
         else:
             inputs = CachedFeatures(_standardised(vectors, train))
         return _Material(table, train, test, labels, inputs, base_logits)
@@ -374,20 +381,6 @@ class _Material:
             held_out = np.where(drawn, labels, LabelState.UNKNOWN).astype(np.int8)
             labels = np.where(drawn, LabelState.UNKNOWN, labels).astype(np.int8)
         return TrainingSet(self.inputs, labels, self.base_logits, held_out)
-
-
-class _MapView:
-    """Feature maps in the order of the images, read on demand."""
-
-    def __init__(self, store: FeatureMapStore, rows: NDArray[np.int64]) -> None:
-        self._store, self._rows = store, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: NDArray[np.intp]) -> NDArray[np.float16]:
-        maps = self._store.maps(self._rows[index])
-        return maps.reshape(*maps.shape[:2], self._store.side, self._store.side)
 
 
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:

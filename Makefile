@@ -37,7 +37,7 @@ check: .venv/installed
 	@echo "== imports"; $(BIN)/lint-imports
 
 test: check
-	@echo "== tests";   $(BIN)/pytest --durations=15
+	@echo "== tests";   $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --durations=15
 
 format: .venv/installed
 	$(BIN)/ruff format .

@@ -1,0 +1,18 @@
+"""What the style sheets say once and for all pages."""
+
+from __future__ import annotations
+
+import re
+
+from annotator.web.app import STATIC
+
+
+def test_the_look_of_a_key_is_written_once() -> None:
+    """Elsewhere a key may be placed or coloured, never drawn again."""
+    drawn = {
+        sheet.name
+        for sheet in (STATIC / "css").glob("*.css")
+        for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", sheet.read_text("utf-8"))
+        if re.search(r"\bkbd\b", selector) and "border-radius" in body
+    }
+    assert drawn == {"app.css"}

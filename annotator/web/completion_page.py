@@ -15,6 +15,7 @@ from annotator.standing import Facts, Sweepable, effort, effort_words, next_step
 from annotator.types import Category
 from annotator.web.data_categories import plain_line, tell, user_id
 from annotator.web.live import QUIET
+from annotator.web.tables import table
 
 WRONG_COLUMNS = ["Category", "Decided", "Blind answers", "Share still wrong (95 % interval)"]
 CONTRACT_COLUMNS = ["Contract", "Decides", "Of", "State", "In words"]
@@ -46,10 +47,7 @@ def make_standing(service: AnnotationService) -> tuple[Sequence[Any], Read]:
             apply_default_css=False,
             elem_classes="note",
         )
-        wrong = gr.Dataframe(
-            headers=WRONG_COLUMNS, datatype="str", interactive=False, label="Still wrong",
-            show_label=False, max_height=300, buttons=[],
-        )  # fmt: skip
+        wrong = table(WRONG_COLUMNS, "Still wrong")
 
     def read() -> list[Any]:
         words = effort_words(effort(service.activity()), service.status().cells)
@@ -66,10 +64,7 @@ def make_contracts(service: AnnotationService) -> tuple[Sequence[Any], Read]:
     """Build "Automatic decisions"; returns what is refreshed with the page, and what reads it."""
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Automatic decisions")
-        listed = gr.Dataframe(
-            headers=CONTRACT_COLUMNS, datatype="str", interactive=False, label="Contracts",
-            show_label=False, max_height=300, wrap=True, buttons=[],
-        )  # fmt: skip
+        listed = table(CONTRACT_COLUMNS, "Contracts", wrap=True)
         with gr.Row():
             kind = gr.Dropdown(
                 [("Accept: decide present", "accept"), ("Reject: decide absent", "reject")],

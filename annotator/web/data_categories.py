@@ -24,6 +24,7 @@ from annotator.web.data_words import (
     undoable,
 )
 from annotator.web.live import QUIET
+from annotator.web.tables import table
 
 USER_COOKIE = "annotator_user"
 """Set by the pages when a person chose a name."""
@@ -62,10 +63,7 @@ def make_categories(service: AnnotationService) -> tuple[list[Any], Refresh]:
     """Build the part; returns what is to be refreshed with the page, and what reads it."""
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Categories")
-        counts = gr.Dataframe(
-            headers=COUNT_COLUMNS, datatype="str", interactive=False, label="Cells",
-            show_label=False, max_height=340, buttons=[],
-        )  # fmt: skip
+        counts = table(COUNT_COLUMNS, "Cells", height=340)
         with gr.Row():
             with gr.Column(min_width=280):
                 names = gr.Textbox(
@@ -78,10 +76,7 @@ def make_categories(service: AnnotationService) -> tuple[list[Any], Refresh]:
                 editor = _Editor()
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Last changes")
-        changes = gr.Dataframe(
-            headers=CHANGE_COLUMNS, datatype="str", interactive=False, label="Last changes",
-            show_label=False, max_height=240, wrap=True, buttons=[],
-        )  # fmt: skip
+        changes = table(CHANGE_COLUMNS, "Last changes", height=240, wrap=True)
         with gr.Row(elem_classes="buttons"):
             event = gr.Dropdown([], label="Change", min_width=280)
             back = gr.Button("Take it back", scale=0, min_width=120)

@@ -16,6 +16,7 @@ from annotator.web.data_import import make_import
 from annotator.web.data_words import PEOPLE_COLUMNS, people_table
 from annotator.web.downloads import FORMATS, Downloads
 from annotator.web.live import QUIET, keep_fresh
+from annotator.web.tables import table
 from annotator.web.tasks import Outcome, Progress, Task, Tasks
 
 __all__ = ["USER_COOKIE", "make_data_page"]
@@ -71,10 +72,7 @@ def make_data_page(
                 unsaved = plain_line("Why not")
     with gr.Column(elem_classes="card"):
         gr.Markdown("## People")
-        everybody = gr.Dataframe(
-            headers=PEOPLE_COLUMNS, datatype="str", interactive=False, label="People",
-            show_label=False, max_height=300, buttons=[],
-        )  # fmt: skip
+        everybody = table(PEOPLE_COLUMNS, "People")
     seen = gr.State("")
 
     def refresh(seen_: str) -> list[Any]:

@@ -25,9 +25,11 @@ from annotator.web.model_words import (
     training_chart,
     versions_table,
 )
+from annotator.web.tables import table
 
 REFRESH_SECONDS = 2.0
 _LOG_LINES = 60
+_TALL = 380
 
 
 def make_model_page(
@@ -60,7 +62,9 @@ def make_model_page(
             resume = gr.Button("Resume", scale=0, min_width=120, visible=False)
     with gr.Column(elem_classes="card"):
         gr.Markdown("## The model")
-        known = _table(["What", "Value"], ["34%", "66%"], "Facts of the model")
+        known = table(
+            ["What", "Value"], "Facts of the model", widths=["34%", "66%"], height=_TALL, wrap=True
+        )
     with gr.Row():
         loss, loss_card = _chart_card(
             "Log loss", "On known cells that the version had not seen; lower is better."
@@ -80,7 +84,7 @@ def make_model_page(
             apply_default_css=False,
             elem_classes="note",
         )
-        versions = _table(VERSION_COLUMNS, None, "Versions")
+        versions = table(VERSION_COLUMNS, "Versions", height=_TALL, wrap=True)
     with gr.Column(elem_classes="card", visible=False) as sources_card:
         gr.Markdown("## Sources of evidence")
         gr.HTML(
@@ -90,7 +94,7 @@ def make_model_page(
             apply_default_css=False,
             elem_classes="note",
         )
-        sources = _table(SOURCE_COLUMNS, None, "Sources of evidence")
+        sources = table(SOURCE_COLUMNS, "Sources of evidence", height=_TALL, wrap=True)
     with gr.Column(elem_classes="card", visible=False) as thresholds_card:
         gr.Markdown("## Thresholds")
         gr.HTML(
@@ -99,7 +103,7 @@ def make_model_page(
             apply_default_css=False,
             elem_classes="note",
         )
-        thresholds = _table(THRESHOLD_COLUMNS, None, "Thresholds")
+        thresholds = table(THRESHOLD_COLUMNS, "Thresholds", height=_TALL, wrap=True)
     with gr.Accordion("Log of the trainer", open=False, elem_classes="card"):
         log = gr.Textbox(
             show_label=False, label="Log of the trainer", interactive=False, container=False,
@@ -182,21 +186,6 @@ def heading(now: Situation) -> str:
 def log_text(workspace: Workspace) -> str:
     """End of the trainer's log."""
     return "\n".join(log_tail(workspace.path, _LOG_LINES)) or "Nothing has been written yet."
-
-
-def _table(headers: list[str], widths: list[str | int] | None, label: str) -> gr.Dataframe:
-    return gr.Dataframe(
-        headers=headers,
-        datatype="str",
-        interactive=False,
-        label=label,
-        show_label=False,
-        column_widths=widths,
-        show_row_numbers=False,
-        max_height=380,
-        wrap=True,
-        buttons=[],
-    )
 
 
 def _chart_card(title: str, note: str) -> tuple[gr.Plot, gr.Column]:

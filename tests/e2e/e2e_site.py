@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import Page
 
 from annotator.images import find_images, scan_images
 from annotator.service import AnnotationService
@@ -84,6 +85,15 @@ def know_some(workspace: Workspace, share: float, seed: int = 1) -> None:
         ]
         colleague = service.ensure_user("colleague")
         service.import_decisions([CellBatch.of(cells)], user_id=colleague.id)
+
+
+def rest_absent(page: Page) -> None:
+    """Press Enter until it counts: it wants the picture to have been on screen for a moment."""
+    file = page.locator(".focus .file")
+    name = file.inner_text()
+    while file.inner_text() == name:
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(30)
 
 
 def free_port() -> int:

@@ -44,6 +44,7 @@ const opened = (...images) =>
     { type: "page", images, position: 1, total: images.length, asked: 1, at: 0 },
     { type: "shown", image: images[0].id, at: 1000 },
   )[0];
+const told = (state, kind) => state.notices.find((one) => one.kind === kind)?.text;
 const ofType = (effects, type) => effects.filter((effect) => effect.type === type);
 const stateOf = (state, imageId, category) => cellsOf(state, imageId).get(category)?.state ?? 0;
 
@@ -113,7 +114,7 @@ test("a refused decision is taken back and said", () => {
     { type: "rejected", key: "k", text: "There is no category 3." },
   );
   assert.equal(stateOf(state, 1, 3), 0);
-  assert.match(state.notice.text, /cup present.*There is no category 3/);
+  assert.match(told(state, "error"), /cup present.*There is no category 3/);
   assert.deepEqual(effects, [{ type: "reload", image: 1 }]);
 });
 
@@ -161,7 +162,7 @@ test("rest absent does nothing to a picture that cannot be shown", () => {
     { type: "restAbsent", key: "k" },
   );
   assert.equal(state.pending.length, 0);
-  assert.equal(state.notice.kind, "error");
+  assert.match(told(state, "error"), /nothing was marked/);
 });
 
 test("undo shows the former state at once", () => {
@@ -257,7 +258,7 @@ test("a new model version leaves the open picture alone and says so", () => {
   const [state, effects] = run(before, { type: "status", status: status(2) });
   assert.deepEqual(rowsHere(state), rowsHere(before));
   assert.deepEqual(ofType(effects, "refresh"), [{ type: "refresh", images: [2] }]);
-  assert.match(state.notice.text, /Model 2/);
+  assert.match(told(state, "model"), /Model 2/);
 });
 
 test("numbers of another model version do not reach an open list", () => {
@@ -539,7 +540,7 @@ test("a change from another page shows at once and is what undo takes back next"
   assert.equal(stateOf(swept, 1, 3), 1);
   const [undone, effects] = run(swept, { type: "undo", key: "u" });
   assert.equal(ofType(effects, "send")[0].entry.undoes, "s");
-  assert.match(undone.notice.text, /60 cups on Sweep/);
+  assert.match(told(undone, "info"), /60 cups on Sweep/);
   assert.equal(undone.done.at(-1).key, "k");
 });
 

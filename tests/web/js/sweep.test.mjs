@@ -75,6 +75,7 @@ const opened = (first = page(1)) =>
     { type: "page", page: first, asked: 1 },
     { type: "shown", at: 0 },
   )[0];
+const told = (state, kind) => state.notices.find((one) => one.kind === kind)?.text;
 const ofType = (effects, type) => effects.filter((effect) => effect.type === type);
 const states = (state) => state.page.tiles.map((tile) => tile.state);
 const accepted = (state, key = "p1") => run(state, { type: "accept", key });
@@ -197,7 +198,7 @@ test("a change made on Focus is what Backspace takes back first", () => {
   const [state] = run(accepted(opened())[0], { type: "sent", entry: focus });
   const [back, effects] = run(state, { type: "undo", key: "u1" });
   assert.equal(sent(effects)[0].undoes, "f1");
-  assert.equal(back.notice.text, "Taken back: dog present");
+  assert.equal(told(back, "info"), "Taken back: dog present");
   assert.equal(back.done.at(-1).key, "p1");
 });
 
@@ -212,9 +213,20 @@ test("a page taken back on Focus is not taken back once more", () => {
 
 test("a page that the server refuses is said and is not to be taken back", () => {
   const [state] = run(accepted(opened())[0], { type: "rejected", key: "p1", text: "no category 3" });
-  assert.equal(state.notice.kind, "error");
-  assert.match(state.notice.text, /no category 3/);
+  assert.match(told(state, "error"), /no category 3/);
   assert.deepEqual([state.done, state.pending], [[], []]);
+});
+
+test("a refusal and a new model are both told until the next page is accepted", () => {
+  const [state] = run(
+    accepted(opened())[0],
+    { type: "rejected", key: "p1", text: "no category 3" },
+    { type: "page", page: page(7), asked: 2 },
+    { type: "status", status: status(8) },
+  );
+  assert.deepEqual(state.notices.map((one) => one.kind), ["error", "model"]);
+  const [next] = run(state, { type: "shown", at: 1000 }, { type: "accept", key: "p2" });
+  assert.deepEqual(next.notices, []);
 });
 
 test("a new model leaves the open page alone and asks for the next one anew", () => {
@@ -222,7 +234,7 @@ test("a new model leaves the open page alone and asks for the next one anew", ()
   const [state, effects] = run(waiting, { type: "status", status: status(8) });
   assert.equal(state.page, waiting.page);
   assert.deepEqual(state.ahead, []);
-  assert.match(state.notice.text, /Model 8 is ready; used from the next page on/);
+  assert.match(told(state, "model"), /Model 8 is ready; used from the next page on/);
   assert.deepEqual(ofType(effects, "release")[0].images, [7, 8, 9, 10, 11, 12]);
   assert.equal(ofType(effects, "fetch").length, 1);
   const [, late] = run(state, { type: "page", page: page(20), asked: 2 });

@@ -56,6 +56,7 @@ const changes = (over) => ({
   type: "changes",
   changes: { images: [], everything: false, categories: false, flags: false, ...over },
 });
+const told = (state, kind) => state.notices.find((one) => one.kind === kind)?.text;
 const types = (effects) => effects.map((effect) => effect.type);
 
 test("a picture that others changed is asked for again, if it is here", () => {
@@ -76,7 +77,7 @@ test("what somebody else decided appears in place and is said", () => {
   const [next] = run(state, { type: "image", image: { ...theirs, suggestions: [suggestion(3), suggestion(1)] } });
   assert.deepEqual(rowsHere(next).map((row) => row.category), order);
   assert.equal(rowsHere(next)[1].state, 1);
-  assert.equal(next.notice.text, "ben: fork present.");
+  assert.equal(told(next, "others"), "ben: fork present.");
 });
 
 test("a cell that is being decided here stays as it was decided here", () => {
@@ -84,7 +85,22 @@ test("a cell that is being decided here stays as it was decided here", () => {
   const theirs = image(1, { revision: 1, known: [known(2, 1, "ben")] });
   const [next] = run(state, { type: "image", image: theirs });
   assert.equal(cellsOf(next, 1).get(2).state, -1);
-  assert.equal(next.notice, null);
+  assert.deepEqual(next.notices, []);
+});
+
+test("a new model and a colleague's change are both told, whichever comes first", () => {
+  const status = (id) => ({ type: "status", status: { model: { id, number: id }, counts: { images: 1, categories: 3 } } });
+  const [state] = run(opened([image(1), image(2)]), status(1));
+  const model = status(2);
+  const theirs = { type: "image", image: image(1, { revision: 1, known: [known(2, 1, "ben")] }) };
+  for (const order of [[model, theirs], [theirs, model]]) {
+    const [next] = run(state, ...order);
+    assert.match(told(next, "model"), /Model 2 is ready/);
+    assert.equal(told(next, "others"), "ben: fork present.");
+    const [decided] = run(next, { type: "decide", category: 3, value: 1, key: "k" });
+    assert.equal(decided.notices.length, 2, "both are true until the next picture");
+    assert.deepEqual(run(decided, { type: "next" })[0].notices, []);
+  }
 });
 
 test("a model that came with somebody's change moves no row and no number", () => {
@@ -105,7 +121,7 @@ test("a flag is seen at once, kept when confirmed and gone when refused", () => 
   assert.deepEqual(flagsHere(kept).map((flag) => flag.id), [5]);
   const [refused] = run(state, { type: "rejected", key: "k", text: "no such image" });
   assert.deepEqual(flagsHere(refused), []);
-  assert.match(refused.notice.text, /^Not flagged \(no such image/);
+  assert.match(told(refused, "error"), /^Not flagged \(no such image/);
 });
 
 test("a closed flag goes at once", () => {

@@ -1,5 +1,6 @@
 // Steps that change cells, and what becomes of them: undo, acknowledgement, refusal.
 
+import { without } from "../notices.js";
 import { plural, verdict } from "../words.js";
 import { flagAcknowledged, flagRefused } from "./flag_steps.js";
 import { regiveSlots, takeImages } from "./lists.js";
@@ -39,7 +40,7 @@ export function decide(state, pairs, key) {
     done: [...state.done, { key, image: image.id, before, text: describe(state, cells) }].slice(
       -KEEP_UNDO,
     ),
-    notice: null,
+    notices: without(state.notices, "error", "info"),
   };
   next = announce(next, describe(state, cells));
   if (changed.some(([category]) => category === state.selected)) next = selectUndecided(next);
@@ -90,6 +91,7 @@ export function undo(state, { key, at }) {
   }
   // Nothing of it is to be seen here, so it is written.
   if (last.image === null) next = say(next, `Taken back: ${last.text}`, "info");
+  else next = { ...next, notices: without(next.notices, "error", "info") };
   const category = last.before[0]?.category;
   if (rowsHere(next).some((row) => row.category === category)) next.selected = category;
   next = regiveSlots(announce(next, `Taken back: ${last.text}`));

@@ -1,6 +1,7 @@
 // The Focus page: holds the state, draws it, carries out effects.
 
 import { attr, h } from "../dom.js";
+import { makeNotices } from "../notices.js";
 import { plural } from "../words.js";
 import { emptyState, modelHint } from "./empty.js";
 import { makeFlagList, makeFlagging } from "./flagging.js";
@@ -200,7 +201,7 @@ function makeView(send, getState, pictures, session) {
   const help = makeHelp(send, getState, session.keyboard);
   const legend = h("p.legend");
   const hint = h("p.hint", { hidden: true });
-  const notice = h("p.notice", { role: "status", hidden: true });
+  const notices = makeNotices();
   const said = h("p.sr-only", { "aria-live": "polite", "aria-atomic": "true" });
   const done = h("p.quiet", { hidden: true });
   const more = h("button.more", { type: "button", onclick: () => send({ type: "more" }) });
@@ -215,7 +216,8 @@ function makeView(send, getState, pictures, session) {
     done,
     more,
   );
-  const panel = h("div.panel", {}, notice, known.element, suggested, legend);
+  const foot = h("div.foot", {}, notices.element, legend);
+  const panel = h("div.panel", {}, known.element, suggested, foot);
   const element = h("div.focus", {}, frame.element, panel, help.element, flagList.element, said);
   drawKeys();
 
@@ -244,9 +246,7 @@ function makeView(send, getState, pictures, session) {
     const line = image ? modelHint(state) : null;
     hint.hidden = !line;
     attr(hint, "text", line ?? "");
-    notice.hidden = !state.notice;
-    attr(notice, "text", state.notice?.text ?? "");
-    attr(notice, "data-kind", state.notice?.kind ?? null);
+    notices.render(state.notices);
     typing.render(state);
     help.render(state);
     // Said again even when the words are the same: undo, undo.

@@ -2,7 +2,7 @@
 
 import { verdict } from "../words.js";
 import { takeImages } from "./lists.js";
-import { announce, cellsOf, currentImage, nameOf, say } from "./state.js";
+import { cellsOf, currentImage, nameOf, say } from "./state.js";
 import { withEvidence } from "./why_steps.js";
 
 const NAMED = 3;
@@ -36,8 +36,7 @@ export function takeImage(state, { image, at }) {
   }
   const [withWhy, effects] = withEvidence(next);
   if (!news.length) return [withWhy, effects];
-  const text = sentence(news);
-  return [say(announce(withWhy, text), text, "info"), effects];
+  return [say(withWhy, sentence(news), "others"), effects];
 }
 
 /** "ben: cup present, fork absent." */

@@ -1,5 +1,6 @@
 // Steps through the queue: pages of pictures, forward, back, pictures from other pages.
 
+import { without } from "../notices.js";
 import { freshList, takeImages } from "./lists.js";
 import { announce, cellsOf, currentImage, rowsHere, say } from "./state.js";
 import { forgetMaps, withEvidence } from "./why_steps.js";
@@ -71,7 +72,7 @@ export function takeStatus(state, { status }) {
   if (state.ready && state.status && version !== null && version !== before) {
     effects.push({ type: "refresh", images: state.ahead });
     next = forgetMaps(next);
-    next = say(next, `Model ${status.model.number} is ready; used from the next picture on.`, "info");
+    next = say(next, `Model ${status.model.number} is ready; used from the next picture on.`, "model");
   }
   const was = state.status?.counts;
   if (state.ready && was && status.counts.categories !== was.categories) {
@@ -134,7 +135,7 @@ export function openAt(state, cursor, at) {
     zoom: false,
     typing: null,
     flagging: false,
-    notice: state.notice?.kind === "error" ? state.notice : null,
+    notices: without(state.notices, "model", "others", "info"),
   };
   const rows = rowsHere(next);
   next.selected = rows.find((row) => row.state === 0)?.category ?? rows[0]?.category ?? null;

@@ -8,6 +8,7 @@
 // follow each decision in place; a category that rises above its threshold is added at the end
 // with a key that a decided row gave back, and does not listen to keys for a moment.
 
+import { noticed } from "../notices.js";
 import { percent, verdict } from "../words.js";
 
 export const SLOTS = 9;
@@ -56,7 +57,7 @@ export function initialState() {
     uses: new Map(), // category id -> times decided by typing; raises it in the list
     status: null,
     model: null, // id of the model version that `ahead` was computed with
-    notice: null, // {text, kind, n}
+    notices: [], // see ../notices.js
     said: { text: "", n: 0 }, // for screen readers
     lastLetter: null, // {command, letter, at}
   };
@@ -184,6 +185,5 @@ export function announce(state, text) {
 }
 
 export function say(state, text, kind) {
-  const n = (state.notice?.n ?? 0) + 1;
-  return { ...state, notice: { text, kind, n } };
+  return { ...state, notices: noticed(state.notices, text, kind) };
 }

@@ -90,5 +90,4 @@ const HANDLERS = {
   },
   queue: (state, { queue }) =>
     fetch({ ...state, queue, ahead: [], positions: new Map(), total: null }, null, true),
-  dismiss: (state) => [{ ...state, notice: null }, []],
 };

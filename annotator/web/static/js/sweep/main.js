@@ -3,6 +3,7 @@
 import { attr, h } from "../dom.js";
 import { belongsToTarget } from "../focus/keys.js";
 import { measurePaint } from "../focus/timing.js";
+import { makeNotices } from "../notices.js";
 import { openTab } from "../shell.js";
 import { emptyState } from "./empty.js";
 import { makeGrid } from "./grid.js";
@@ -163,11 +164,12 @@ function makeView(send, getState, thumbs, session, press) {
     thumbnailUrl: (image) => session.api.pictureUrl(image, "thumbnail"),
   });
   const help = makeHelp(send, getState);
-  const notice = h("p.notice", { role: "status", hidden: true });
+  const notices = makeNotices();
   const message = h("div.message", { hidden: true });
   const said = h("p.sr-only", { "aria-live": "polite", "aria-atomic": "true" });
   const legend = makeLegend(send);
-  const stage = h("section.tiles", { "aria-label": "Pictures" }, head.element, notice, message, grid.element, legend);
+  const foot = h("div.foot", {}, notices.element, legend);
+  const stage = h("section.tiles", { "aria-label": "Pictures" }, head.element, message, grid.element, foot);
   const element = h("div.sweep", {}, list.element, stage, zoom.element, help.element, said);
   let toldEmpty = "";
 
@@ -190,9 +192,7 @@ function makeView(send, getState, thumbs, session, press) {
     message.hidden = !empty;
     if (empty) drawEmpty(empty);
     else toldEmpty = "";
-    notice.hidden = !state.notice;
-    attr(notice, "text", state.notice?.text ?? "");
-    attr(notice, "data-kind", state.notice?.kind ?? null);
+    notices.render(state.notices);
     // Said again even when the words are the same.
     if (said.dataset.n !== String(state.said.n)) {
       said.dataset.n = String(state.said.n);

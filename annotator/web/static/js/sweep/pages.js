@@ -1,5 +1,6 @@
 // Pages on their way: fetched ahead, opened, accepted, brought back.
 
+import { without } from "../notices.js";
 import { plural } from "../words.js";
 import { COUNT, announce, countsOf, countsText, isOut, say, sideText } from "./state.js";
 
@@ -111,7 +112,7 @@ export function accept(state, { key, at, unseen = 0 }) {
     passed: withPassed(state, page, true),
     tally: tallied(state, page, 1),
     done: [...state.done, { key: cells.length ? key : null, page, text }].slice(-KEEP_UNDO),
-    notice: state.notice?.kind === "error" ? null : state.notice,
+    notices: [],
   };
   const effects = [];
   if (cells.length) {
@@ -132,7 +133,7 @@ export function undo(state, { key }) {
   const pending = [...state.pending, { key, kind: "undo", category: last?.page?.category ?? null }];
   const send = [{ type: "send", entry }];
   if (!last) return [announce({ ...next, pending }, "Taking back your last change"), send];
-  if (!last.page) return [say({ ...next, pending }, `Taken back: ${last.text}`), send];
+  if (!last.page) return [say({ ...next, pending }, `Taken back: ${last.text}`, "info"), send];
   const { page } = last;
   // A page of which nothing was decided was only laid aside.
   const sent = last.key === null ? [next, []] : [{ ...next, pending }, send];
@@ -156,6 +157,7 @@ function bringBack(state, page) {
     ended: same ? state.ended : null,
     passed: withPassed(state, page, false),
     tally: tallied(state, page, -1),
+    notices: without(state.notices, "error", "info"),
   };
   return [next, [...dropped, { type: "opened" }]];
 }
@@ -190,8 +192,8 @@ export function acknowledge(state, { key, reply }) {
   } else if (entry.kind === "undo") {
     // Open again on the server only now, and so is what a page may have ended with.
     next = { ...next, ended: null };
-    if (reply?.left) next = say(next, reply.summary);
-    else if (entry.category === null && reply?.summary) next = say(next, reply.summary);
+    if (reply?.left) next = say(next, reply.summary, "info");
+    else if (entry.category === null && reply?.summary) next = say(next, reply.summary, "info");
   } else if (next.ended && !next.page && entry.category === next.category) {
     next = { ...next, ended: null }; // ask once more now that the server knows everything
   }

@@ -1,5 +1,6 @@
 // What the Sweep page knows, and the words for it.
 
+import { noticed } from "../notices.js";
 import { percent, plural, verdict } from "../words.js";
 
 /** Tiles of a page. */
@@ -31,7 +32,7 @@ export function initialState() {
     tally: new Map(), // category id -> {present, absent} accepted in this visit
     zoom: false,
     help: false,
-    notice: null, // {text, kind, n}
+    notices: [], // see ../notices.js
     said: { text: "", n: 0 }, // for screen readers
   };
 }
@@ -100,7 +101,6 @@ export function announce(state, text) {
   return { ...state, said: { text, n: state.said.n + 1 } };
 }
 
-export function say(state, text, kind = "info") {
-  const n = (state.notice?.n ?? 0) + 1;
-  return { ...announce(state, text), notice: { text, kind, n } };
+export function say(state, text, kind) {
+  return { ...state, notices: noticed(state.notices, text, kind) };
 }

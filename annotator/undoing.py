@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,13 +84,7 @@ def undo_event(connection: Connection, target: Event, undo_id: int) -> Undone:
     categories = [category.id for category in store.categories(connection)]
     for cells in store.event_cells(connection, target.id):
         back = packed.inverted(cells)
-        now = back.copy()
-        packed.clear_before(now)
-        store.fill_before(connection, now)
-        ours = (now["before"] == back["before"]) & (now["before_event"] == back["before_event"])
-        ours &= np.isin(back["category"], categories)  # others were removed since
-        changed_by = _later_unknowns(connection, target.id, back, ours)
-        ours &= changed_by == 0
+        ours, now, changed_by = _still_ours(connection, target, back, categories)
         _report(connection, result, now[~ours], changed_by[~ours])
         back = np.compress(ours, back)
         _skip_undone(connection, back)
@@ -103,6 +98,31 @@ def undo_event(connection: Connection, target: Event, undo_id: int) -> Undone:
         offers.reopen_withdrawn_suggestions(connection, target.id)
     store.mark_undone(connection, target.id, undo_id)
     return result
+
+
+def count_undoable(connection: Connection, target: Event) -> tuple[int, int]:
+    """Cells that undoing an event would restore now, and those it would leave alone."""
+    categories = [category.id for category in store.categories(connection)]
+    restored = left = 0
+    for cells in store.event_cells(connection, target.id):
+        ours, _, _ = _still_ours(connection, target, packed.inverted(cells), categories)
+        restored += int(ours.sum())
+        left += int((~ours).sum())
+    return restored, left
+
+
+def _still_ours(
+    connection: Connection, target: Event, back: Cells, categories: Sequence[int]
+) -> tuple[NDArray[np.bool_], Cells, NDArray[np.int64]]:
+    """Which cells an event was the last to change [n], all as they are now, and who did [n]."""
+    now = back.copy()
+    packed.clear_before(now)
+    store.fill_before(connection, now)
+    ours = (now["before"] == back["before"]) & (now["before_event"] == back["before_event"])
+    ours &= np.isin(back["category"], categories)  # others were removed since
+    changed_by = _later_unknowns(connection, target.id, back, ours)
+    ours &= changed_by == 0
+    return ours, now, changed_by
 
 
 def _later_unknowns(

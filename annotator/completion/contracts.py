@@ -23,17 +23,17 @@ from sqlalchemy import Connection
 
 from annotator.checks import require
 from annotator.completion import pools
-from annotator.completion.planning import Kind, bound_after, level_of_look, plan
+from annotator.completion.drafting import Draft
+from annotator.completion.planning import Kind, bound_after, level_of_look
 from annotator.completion.pools import Pool
 from annotator.db import cells as packed
 from annotator.db import contracts as db
 from annotator.db import store
-from annotator.errors import Conflict, InvalidInput
+from annotator.errors import Conflict
 from annotator.importing import BulkChange
 from annotator.precision import Share
-from annotator.scores import ScoreFolder
 from annotator.standing import Checked
-from annotator.types import Audit, CellBatch, Contract, Event, Labels
+from annotator.types import Audit, CellBatch, Contract, Event
 
 SOURCE = "contract"
 AUDIT_SOURCE = "audit"
@@ -41,9 +41,6 @@ EVENT_KIND = "contract"
 
 WATCH_ANSWERS = 50
 """Cells of an active contract that are asked together; the bound is looked at when all are in."""
-
-OUTSIDE_ANSWERS = 60
-"""Cells outside the pool of a reject contract that are asked, to count the present ones."""
 
 Stage = Literal["asking", "proved", "unproved", "active", "withdrawn", "undone"]
 
@@ -80,15 +77,10 @@ class ContractState:
 def propose(
     connection: Connection,
     workspace: Path,
-    scores: ScoreFolder,
-    labels: Labels,
+    drafted: Draft,
     at: datetime,
     *,
-    kind: Kind,
-    target: float,
-    confidence: float,
-    category_id: int | None,
-    seed: int,
+    model_version_id: int,
     user_id: int | None,
 ) -> Contract:
     """Freeze the pool and draw the cells to ask.
@@ -96,59 +88,37 @@ def propose(
     Args:
         connection: of a writing transaction.
         workspace: folder in which the pool is kept.
-        scores: of the model version to decide by.
-        labels: as they are now.
+        drafted: in the same transaction.
         at: now.
-        kind: ``accept`` or ``reject``.
-        target: see `annotator.types.Contract`.
-        confidence: one-sided.
-        category_id: of one category, None for all together.
-        seed: of the random order.
+        model_version_id: that the cells would be decided by.
         user_id: who proposes.
-
-    Raises:
-        InvalidInput: if a share is not between 0 and 1, or nothing can be saved.
-        Conflict: if there is such a proposal already.
     """
-    _check(kind, target, confidence)
-    looks = _looks_so_far(connection, kind, category_id)
-    pool = _unknown(scores, labels, category_id)
-    level = level_of_look(confidence, looks)
-    present = _known_present(labels, category_id)
-    planned = plan(kind, pool.score, target=target, confidence=level, known_present=present)
-    if planned is None:
-        raise InvalidInput(
-            f"nothing can be decided at {target:.2%} wrong with {confidence:.0%} confidence: "
-            f"proving it would take more answers than it saves ({len(pool):,} unknown cells; "
-            "label more first, or allow more errors)"
-        )
-    pool.inside[:] = False
-    pool.inside[planned.cells] = True
-    pool = pool if kind == "reject" else pool.candidates()
+    promise = drafted.promise
+    pool, planned = drafted.pool, drafted.plan
     config = {
-        "seed": seed,
+        "seed": drafted.seed,
         "digest": pool.digest(),
         "pool": len(planned.cells),
         "asked": planned.answers,
-        "looks": looks,
+        "looks": drafted.looks,
         "expected_wrong": planned.expected_wrong,
-        "known_present": present,
+        "known_present": drafted.known_present,
     }
     contract_id = db.add(
         connection,
-        kind=kind,
-        category_id=category_id,
-        target=target,
-        confidence=confidence,
+        kind=promise.kind,
+        category_id=promise.category_id,
+        target=promise.target,
+        confidence=promise.confidence,
         status=db.PROPOSED,
         user_id=user_id,
-        model_version_id=scores.version,
+        model_version_id=model_version_id,
         created_at=at,
         config=config,
     )
     pool.save(workspace, contract_id)
-    _draw(connection, contract_id, pool, seed, range(planned.answers), at)
-    others = pool.order(seed, inside=False)[:OUTSIDE_ANSWERS]
+    asked, others = drafted.asked, drafted.outside
+    _ask(connection, contract_id, db.PROPOSAL, pool, range(len(asked)), asked, at)
     _ask(connection, contract_id, db.OUTSIDE, pool, range(len(others)), others, at)
     return require(db.one(connection, contract_id), "contract", contract_id)
 
@@ -375,56 +345,6 @@ def after_answers(
 
 
 # --------------------------------------------------------------------------------------- parts
-
-
-def _check(kind: str, target: float, confidence: float) -> None:
-    if kind not in ("accept", "reject"):
-        raise InvalidInput(f"kind must be 'accept' or 'reject', got {kind!r}")
-    for name, value in (("target", target), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise InvalidInput(f"{name} must be between 0 and 1, got {value} (0.02 is 2 %)")
-
-
-def _looks_so_far(connection: Connection, kind: str, category_id: int | None) -> int:
-    """Looks at answers since the last contract of this kind and scope was applied."""
-    looks = 0
-    for contract in db.newest(connection):
-        if (contract.kind, contract.category_id) != (kind, category_id):
-            continue
-        if contract.status == db.PROPOSED:
-            raise Conflict(
-                f"contract {contract.id} of this kind is proposed already "
-                "(answer its blind questions, or withdraw it)"
-            )
-        if contract.event_id is not None:
-            break
-        looks = max(looks, int(contract.config["looks"]))
-    return looks
-
-
-def _unknown(scores: ScoreFolder, labels: Labels, category_id: int | None) -> Pool:
-    """Unknown cells with a score, of one category or of all."""
-    rows = scores.rows(labels.image_ids)
-    columns = np.array([scores.column(c) for c in labels.category_ids.tolist()])
-    waiting = set(scores.model.waiting)
-    usable = np.array(
-        [
-            column >= 0 and ident not in waiting and category_id in (None, ident)
-            for column, ident in zip(columns.tolist(), labels.category_ids.tolist(), strict=True)
-        ],
-        dtype=bool,
-    )
-    probability = np.full(labels.states.shape, np.nan, dtype=np.float16)
-    there = rows >= 0
-    probability[np.ix_(there, usable)] = scores.probability[np.ix_(rows[there], columns[usable])]
-    return pools.unknown_cells(
-        probability, labels.states != 0, labels.image_ids, labels.category_ids
-    )
-
-
-def _known_present(labels: Labels, category_id: int | None) -> int:
-    wanted = slice(None) if category_id is None else labels.category_ids == category_id
-    return int((labels.states[:, wanted] == 1).sum())
 
 
 def _draw(

@@ -10,8 +10,9 @@ import numpy as np
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import asking, contracts
+from annotator.completion import asking, contracts, drafting
 from annotator.completion.contracts import ContractState
+from annotator.completion.drafting import Draft, Preview, Promise
 from annotator.completion.planning import Kind
 from annotator.contradictions import most_suspect, suspicion
 from annotator.db import contracts as db
@@ -24,9 +25,26 @@ from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
 from annotator.standing import Checked
 from annotator.types import Category, Contract, Event, ImageState, Labels
+from annotator.undoing import count_undoable
 
 TakeBack = Callable[[Connection, Event, int | None, str | None, str | None], Event]
 """Undoes an event: (connection, event, user id, idempotency key, digest) -> the new event."""
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What withdrawing a contract would do.
+
+    Attributes:
+        cells: that would be unknown again.
+        kept: that somebody changed since, and that stay as they are.
+        waiting: blind questions that would not be asked any more.
+    """
+
+    contract_id: int
+    cells: int
+    kept: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -135,31 +153,55 @@ class Completion:
             NotFound: if the category or user does not exist.
             Conflict: before the first model, or while such a contract is proposed.
         """
+        promise = Promise(kind, target, confidence, category_id)
         with self._database.writing() as connection:
             if user_id is not None:
                 require(store.user(connection, user_id), "user", user_id)
-            if category_id is not None:
-                known = {category.id: category for category in store.categories(connection)}
-                require(known.get(category_id), "category", category_id)
-            scores = self._scores(connection)
-            if scores is None:
-                raise Conflict("there is no model yet to decide by (train first)")
-            if seed is None:
-                seed = self._workspace.settings.seed + len(db.newest(connection))
+            drafted, version = self._drafted(connection, promise, seed)
             made = contracts.propose(
                 connection,
                 self._workspace.path,
-                scores,
-                self._labels(connection),
+                drafted,
                 self._clock(),
-                kind=kind,
-                target=target,
-                confidence=confidence,
-                category_id=category_id,
-                seed=seed,
+                model_version_id=version,
                 user_id=user_id,
             )
             return contracts.state(connection, made)
+
+    def preview(
+        self,
+        kind: Kind,
+        *,
+        target: float,
+        confidence: float = 0.95,
+        category_id: int | None = None,
+    ) -> Preview:
+        """What `propose` would ask and might decide; nothing is changed.
+
+        Raises:
+            InvalidInput: as `propose`.
+            NotFound: as `propose`.
+            Conflict: as `propose`.
+        """
+        promise = Promise(kind, target, confidence, category_id)
+        with self._database.reading() as connection:
+            drafted, _ = self._drafted(connection, promise, None)
+        return drafting.preview(drafted)
+
+    def _drafted(
+        self, connection: Connection, promise: Promise, seed: int | None
+    ) -> tuple[Draft, int]:
+        """The draft of a promise, and the model version it is of."""
+        if promise.category_id is not None:
+            known = {category.id: category for category in store.categories(connection)}
+            require(known.get(promise.category_id), "category", promise.category_id)
+        scores = self._scores(connection)
+        if scores is None:
+            raise Conflict("there is no model yet to decide by (train first)")
+        if seed is None:
+            seed = self._workspace.settings.seed + len(db.newest(connection))
+        labels = self._labels(connection)
+        return drafting.draft(connection, scores, labels, promise, seed), scores.version
 
     def extend(self, contract_id: int) -> ContractState:
         """Ask more cells for a contract whose answers have proved nothing.
@@ -232,6 +274,25 @@ class Completion:
                 reason = reason or "withdrawn by a person"
                 self._withdraw(connection, contract, user_id, reason, key, digest)
             return contracts.state(connection, self._one(connection, contract_id))
+
+    def preview_withdrawal(self, contract_id: int) -> Withdrawal:
+        """What withdrawing a contract would do now; nothing is changed.
+
+        Raises:
+            NotFound: if there is no such contract.
+            Conflict: if it is neither proposed nor active.
+        """
+        with self._database.reading() as connection:
+            contract = require(db.one(connection, contract_id), "contract", contract_id)
+            if contract.status not in (db.PROPOSED, db.ACTIVE):
+                raise Conflict(f"contract {contract.id} is {contract.status} already")
+            streams = (db.PROPOSAL, db.OUTSIDE, db.WATCH)
+            waiting = sum(a.state is None for a in db.audits(connection, contract_id, *streams))
+            if contract.event_id is None:
+                return Withdrawal(contract_id, 0, 0, waiting)
+            event = require(store.event(connection, contract.event_id), "event", contract.event_id)
+            cells, left = count_undoable(connection, event)
+            return Withdrawal(contract_id, cells, left, waiting)
 
     def _one(self, connection: Connection, contract_id: int) -> Contract:
         contract = require(db.one(connection, contract_id), "contract", contract_id)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
 
 from annotator.completion.contracts import ContractState
+from annotator.completion.drafting import Preview
 from annotator.service import AnnotationService
 from annotator.web.api import PREFIX
 
@@ -65,6 +66,46 @@ class ProposeIn(BaseModel):
     category: int | None = None
 
 
+class CategoryPreviewOut(BaseModel):
+    """The part of one category in a preview."""
+
+    category: int
+    cells: int = Field(description="That might be decided without being asked.")
+    questions: int
+
+
+class PreviewOut(BaseModel):
+    """What a proposal would ask and might decide; nothing is changed."""
+
+    cells: int = Field(description="That might be decided at most.")
+    questions: int = Field(description="Blind questions before.")
+    images: int = Field(description="Pictures on which they are asked.")
+    categories: list[CategoryPreviewOut]
+    words: str = Field(description="The same in words, without any name.")
+
+    @classmethod
+    def of(cls, preview: Preview) -> Self:
+        """From the service's preview."""
+        return cls(
+            cells=preview.cells,
+            questions=preview.questions,
+            images=preview.images,
+            categories=[
+                CategoryPreviewOut(category=o.category_id, cells=o.cells, questions=o.questions)
+                for o in preview.by_category
+            ],
+            words=preview.words(),
+        )
+
+
+class WithdrawalOut(BaseModel):
+    """What withdrawing a contract would do now."""
+
+    cells: int = Field(description="That would be unknown again.")
+    kept: int = Field(description="That somebody changed since; they stay as they are.")
+    waiting: int = Field(description="Blind questions that would not be asked any more.")
+
+
 class KeyIn(BaseModel):
     """A request that changes cells."""
 
@@ -92,6 +133,24 @@ def make_contracts_router(service: AnnotationService) -> APIRouter:
             category_id=body.category,
         )
         return ContractOut.of(made)
+
+    @router.post("/preview")
+    def preview(body: ProposeIn) -> PreviewOut:
+        """What proposing this would ask and might decide; nothing is changed."""
+        return PreviewOut.of(
+            service.completion.preview(
+                body.kind,
+                target=body.target,
+                confidence=body.confidence,
+                category_id=body.category,
+            )
+        )
+
+    @router.get("/{contract}/withdrawal")
+    def withdrawal(contract: int) -> WithdrawalOut:
+        """What withdrawing it would do now; nothing is changed."""
+        told = service.completion.preview_withdrawal(contract)
+        return WithdrawalOut(cells=told.cells, kept=told.kept, waiting=told.waiting)
 
     @router.post("/{contract}/extend")
     def extend(contract: int) -> ContractOut:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -118,6 +119,58 @@ def test_a_damaged_pool_is_refused(made: Contracted) -> None:
     assert file.exists()
     with pytest.raises(WorkspaceError, match="not those that were drawn from"):
         made.completion.apply(made.project.ana, 1, key="a")
+
+
+@pytest.mark.parametrize(("kind", "target"), [("accept", 0.1), ("reject", 0.2)])
+def test_a_preview_tells_what_the_proposal_then_asks(
+    made: Contracted, kind: Literal["accept", "reject"], target: float
+) -> None:
+    told = made.completion.preview(kind, target=target)
+    assert made.completion.contracts() == []
+    assert made.completion.waiting() == (0, 0)
+    state = made.completion.propose(made.project.ana, kind, target=target)
+    assert (told.questions, told.cells) == (state.asked, state.expected_cells)
+    assert made.completion.waiting() == (told.questions, told.images)
+    assert sum(one.cells for one in told.by_category) == told.cells
+    assert sum(one.questions for one in told.by_category) == told.questions
+    with made.project.service.database.reading() as connection:
+        asked = [a.category_id for a in db.audits(connection, 1, db.PROPOSAL, db.OUTSIDE)]
+    assert {one.category_id: one.questions for one in told.by_category if one.questions} == {
+        category: asked.count(category) for category in set(asked)
+    }
+
+
+def test_a_preview_is_refused_as_the_proposal_would_be(made: Contracted) -> None:
+    with pytest.raises(InvalidInput, match="nothing can be decided"):
+        made.completion.preview("accept", target=0.0001)
+    made.completion.propose(made.project.ana, "accept", target=0.1)
+    with pytest.raises(Conflict, match="is proposed already"):
+        made.completion.preview("accept", target=0.2)
+    assert made.completion.preview("accept", target=0.2, category_id=2).by_category[0].cells > 0
+
+
+def test_the_preview_of_a_withdrawal_counts_what_is_unknown_afterwards(made: Contracted) -> None:
+    state = made.proved()
+    made.completion.apply(made.project.ana, state.contract.id, key="a")
+    decided = sorted(set(made.project.states()))
+    mine = [cell for cell in decided if cell[0] > 1][:3]
+    with made.project.service.database.reading() as connection:
+        asked = {(a.image_id, a.category_id) for a in db.audits(connection, 1, db.PROPOSAL)}
+    changed = [cell for cell in mine if cell not in asked]
+    made.project.decide(made.project.bo, *((*cell, -1) for cell in mine))
+    told = made.completion.preview_withdrawal(1)
+    assert told.kept == len(changed)
+    assert told.waiting == WATCH_ANSWERS
+    made.completion.withdraw(made.project.ana, 1, key="w")
+    assert len(decided) - len(made.project.states()) == told.cells
+    with pytest.raises(Conflict, match="withdrawn already"):
+        made.completion.preview_withdrawal(1)
+
+
+def test_dropping_a_proposal_changes_no_cell(made: Contracted) -> None:
+    state = made.completion.propose(made.project.ana, "accept", target=0.1)
+    told = made.completion.preview_withdrawal(state.contract.id)
+    assert (told.cells, told.kept, told.waiting) == (0, 0, state.asked)
 
 
 def test_blind_pages_show_nothing_that_could_sway(made: Contracted) -> None:

@@ -1,0 +1,240 @@
+"""What a contract would freeze and ask: worked out before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from annotator.completion import pools
+from annotator.completion.planning import Kind, Plan, level_of_look, plan
+from annotator.completion.pools import Pool
+from annotator.db import contracts as db
+from annotator.errors import Conflict, InvalidInput
+from annotator.scores import ScoreFolder
+from annotator.types import Labels
+
+OUTSIDE_ANSWERS = 60
+"""Cells outside the pool of a reject contract that are asked, to count the present ones."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a contract is to promise.
+
+    Attributes:
+        kind: ``accept`` decides the most probable cells present, ``reject`` the least probable
+            ones absent.
+        target: largest share that may be wrong of the decided cells (accept), or missed of all
+            present cells (reject); 0.02 is 2 %.
+        confidence: one-sided.
+        category_id: of this category alone; None for all together.
+    """
+
+    kind: Kind
+    target: float
+    confidence: float = 0.95
+    category_id: int | None = None
+
+    def check(self) -> None:
+        """Refuse what is no promise.
+
+        Raises:
+            InvalidInput: if the kind is unknown or a share is not between 0 and 1.
+        """
+        if self.kind not in ("accept", "reject"):
+            raise InvalidInput(f"kind must be 'accept' or 'reject', got {self.kind!r}")
+        for name, value in (("target", self.target), ("confidence", self.confidence)):
+            if not 0 < value < 1:
+                raise InvalidInput(f"{name} must be between 0 and 1, got {value} (0.02 is 2 %)")
+
+    def words(self) -> str:
+        """The promise alone, in words."""
+        sure = f"with {self.confidence:.0%} confidence"
+        if self.kind == "accept":
+            return f"at most {self.target:.1%} of them wrong {sure}"
+        return f"at most {self.target:.1%} of all present cells missed {sure}"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a proposal would freeze and ask.
+
+    Attributes:
+        pool: the cells that may be decided; for ``reject`` all unknown ones, the others outside.
+        plan: how many of them are asked.
+        seed: of the random order.
+        looks: looks at answers so far, which have spent a part of the confidence.
+        known_present: present cells that are known already.
+    """
+
+    promise: Promise
+    pool: Pool
+    plan: Plan
+    seed: int
+    looks: int
+    known_present: int
+
+    @cached_property
+    def asked(self) -> NDArray[np.int64]:
+        """Places in the pool of the candidates that are asked first."""
+        return self.pool.order(self.seed)[: self.plan.answers]
+
+    @cached_property
+    def outside(self) -> NDArray[np.int64]:
+        """Places in the pool of other cells that are asked, to count the present ones."""
+        return self.pool.order(self.seed, inside=False)[:OUTSIDE_ANSWERS]
+
+
+@dataclass(frozen=True)
+class CategoryDraft:
+    """The part of one category in a draft.
+
+    Attributes:
+        cells: that may be decided without being asked.
+        questions: of it among the blind questions.
+    """
+
+    category_id: int
+    cells: int
+    questions: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a proposal would ask, and what it might decide afterwards.
+
+    Attributes:
+        cells: that may be decided at most; the answers say how many really.
+        questions: blind questions before.
+        images: pictures on which they are asked.
+        by_category: of the categories with a cell or a question, in the order of their ids.
+    """
+
+    promise: Promise
+    cells: int
+    questions: int
+    images: int
+    by_category: Sequence[CategoryDraft]
+
+    def words(self) -> str:
+        """The same in two sentences, without any name."""
+        decided = "present" if self.promise.kind == "accept" else "absent"
+        scope = "for this category alone"
+        if self.promise.category_id is None:
+            scope = "for all categories together, not for each alone"
+        return (
+            f"{self.questions:,} blind questions on {_pictures(self.images)}, then up to "
+            f"{self.cells:,} cells could be decided {decided}: {self.promise.words()}, {scope}. "
+            "Nothing is decided before the answers prove it and you apply it"
+        )
+
+
+def draft(
+    connection: Connection, scores: ScoreFolder, labels: Labels, promise: Promise, seed: int
+) -> Draft:
+    """Choose the cells that may be decided and those to ask.
+
+    Args:
+        connection: of a transaction; nothing is written.
+        scores: of the model version to decide by.
+        labels: as they are now.
+        promise: what is to be promised.
+        seed: of the random order.
+
+    Raises:
+        InvalidInput: if a share is not between 0 and 1, or nothing can be saved.
+        Conflict: if there is such a proposal already.
+    """
+    promise.check()
+    looks = _looks_so_far(connection, promise)
+    pool = _unknown(scores, labels, promise.category_id)
+    level = level_of_look(promise.confidence, looks)
+    present = _known_present(labels, promise.category_id)
+    planned = plan(
+        promise.kind, pool.score, target=promise.target, confidence=level, known_present=present
+    )
+    if planned is None:
+        raise InvalidInput(
+            f"nothing can be decided at {promise.target:.2%} wrong with {promise.confidence:.0%} "
+            f"confidence: proving it would take more answers than it saves ({len(pool):,} unknown "
+            "cells; label more first, or allow more errors)"
+        )
+    pool.inside[:] = False
+    pool.inside[planned.cells] = True
+    pool = pool if promise.kind == "reject" else pool.candidates()
+    return Draft(promise, pool, planned, seed, looks, present)
+
+
+def preview(drafted: Draft) -> Preview:
+    """Count what a draft would ask and might decide."""
+    pool = drafted.pool
+    asked = np.concatenate([drafted.asked, drafted.outside])
+    left = pool.inside.copy()
+    left[drafted.asked] = False
+    cells, questions = _by_category(pool, np.flatnonzero(left)), _by_category(pool, asked)
+    return Preview(
+        promise=drafted.promise,
+        cells=int(left.sum()),
+        questions=len(asked),
+        images=len(np.unique(pool.image_ids[asked])),
+        by_category=[
+            CategoryDraft(one, cells.get(one, 0), questions.get(one, 0))
+            for one in sorted(cells.keys() | questions.keys())
+        ],
+    )
+
+
+def _by_category(pool: Pool, places: NDArray[np.int64]) -> dict[int, int]:
+    ids, counts = np.unique(pool.category_ids[places], return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def _looks_so_far(connection: Connection, promise: Promise) -> int:
+    """Looks at answers since the last contract of this kind and scope was applied."""
+    looks = 0
+    for contract in db.newest(connection):
+        if (contract.kind, contract.category_id) != (promise.kind, promise.category_id):
+            continue
+        if contract.status == db.PROPOSED:
+            raise Conflict(
+                f"contract {contract.id} of this kind is proposed already "
+                "(answer its blind questions, or withdraw it)"
+            )
+        if contract.event_id is not None:
+            break
+        looks = max(looks, int(contract.config["looks"]))
+    return looks
+
+
+def _unknown(scores: ScoreFolder, labels: Labels, category_id: int | None) -> Pool:
+    """Unknown cells with a score, of one category or of all."""
+    rows = scores.rows(labels.image_ids)
+    columns = np.array([scores.column(c) for c in labels.category_ids.tolist()])
+    waiting = set(scores.model.waiting)
+    usable = np.array(
+        [
+            column >= 0 and ident not in waiting and category_id in (None, ident)
+            for column, ident in zip(columns.tolist(), labels.category_ids.tolist(), strict=True)
+        ],
+        dtype=bool,
+    )
+    probability = np.full(labels.states.shape, np.nan, dtype=np.float16)
+    there = rows >= 0
+    probability[np.ix_(there, usable)] = scores.probability[np.ix_(rows[there], columns[usable])]
+    return pools.unknown_cells(
+        probability, labels.states != 0, labels.image_ids, labels.category_ids
+    )
+
+
+def _known_present(labels: Labels, category_id: int | None) -> int:
+    wanted = slice(None) if category_id is None else labels.category_ids == category_id
+    return int((labels.states[:, wanted] == 1).sum())
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} picture{'' if count == 1 else 's'}"

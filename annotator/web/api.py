@@ -18,7 +18,6 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from annotator.errors import AnnotatorError, Conflict, InvalidInput, NotFound
-from annotator.images import make_thumbnail
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.types import CellChange, UndoResult
@@ -43,6 +42,7 @@ from annotator.web.models import (
     UserOut,
 )
 from annotator.web.pictures import Picture, full_picture, screen_picture
+from annotator.web.thumbnails import Thumbnails
 
 PREFIX = "/api/v1"
 MAX_AHEAD = 20
@@ -83,6 +83,7 @@ def make_router(
     """
     identity = workspace_identity(workspace)
     decoders = BoundedSemaphore(_DECODERS)
+    thumbnails = Thumbnails(workspace, service, decoders)
     router = APIRouter(
         prefix=PREFIX,
         responses={
@@ -173,22 +174,17 @@ def make_router(
             found = screen_picture(path) if size == "screen" else full_picture(path)
         return _picture_response(found, headers)
 
-    @router.get("/images/{image}/thumbnail", response_class=FileResponse)
+    @router.get("/images/{image}/thumbnail", response_class=Response)
     def thumbnail(
         image: int,
         request: Request,
         w: Annotated[str, Query(description="Workspace id; makes the answer cacheable.")] = "",
     ) -> Response:
         """A small JPEG from the workspace's cache, made again if it was lost."""
-        row = service.image(image)
-        headers = _cache_headers(row.sha256, w == identity)
+        headers = _cache_headers(thumbnails.hash(image), w == identity)
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        path = workspace.thumbnail(row.sha256)
-        if not path.exists():
-            with decoders:
-                make_thumbnail(workspace.image_path(row.path), path)
-        return _picture_response(Picture("image/jpeg", file=path), headers)
+        return Response(thumbnails.read(image), media_type="image/jpeg", headers=headers)
 
     @router.post("/decisions")
     def decide(body: DecisionIn, user: User, request: Request) -> DecisionOut:
@@ -207,16 +203,24 @@ def make_router(
             images=[ImageOut.of(image) for image in result.images],
         )
 
+    @router.get("/undo")
+    def last_change(user: User) -> ChangeOut | None:
+        """What undo takes back if no change is named; null if there is nothing left."""
+        newest = service.own_changes.newest(user)
+        return None if newest is None else ChangeOut.of(newest)
+
     @router.post("/undo")
     def undo(body: UndoIn, user: User, request: Request) -> UndoOut:
-        """Take back the caller's last change, a batch as one."""
+        """Take back a change of the caller, a batch as one."""
         check_workspace(request, identity)
-        result = service.undo(user, key=body.key)
+        event = body.event if body.of is None else service.own_changes.event_of(user, body.of)
+        result = service.undo(user, key=body.key, event_id=event)
+        change = ChangeOut.of(service.own_changes.told(result.undone_event_id))
         return UndoOut(
             event=result.event_id,
             undone=result.undone_event_id,
             repeated=result.repeated,
-            summary=_undo_text(result),
+            summary=_undo_text(result, change),
             left=result.left_count,
             images=[ImageOut.of(image) for image in result.images],
         )
@@ -297,9 +301,8 @@ def _picture_response(picture: Picture, headers: dict[str, str]) -> Response:
     return Response(picture.content, media_type=picture.media_type, headers=headers)
 
 
-def _undo_text(result: UndoResult) -> str:
-    cells = f"{result.cells:,} cell{'' if result.cells == 1 else 's'}"
-    text = f"Taken back: {cells}"
+def _undo_text(result: UndoResult, change: ChangeOut) -> str:
+    text = f"Taken back: {change.text} ({change.where})"
     if result.left_count:
         text += f"; {result.left_count:,} left alone, changed by somebody else since"
     return text

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Collection
@@ -40,6 +41,9 @@ from annotator.web.sweep_api import make_sweep_router
 
 STATIC = Path(__file__).parent / "static"
 _GRACE_SECONDS = 2
+_SWITCH_SECONDS = 0.0005
+"""How long a thread waits for the interpreter while another one computes. An answer waits several
+times; with Python's 5 ms a click would wait most of its time for somebody else's page."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -176,6 +180,8 @@ def run_server(
             supervisor = Supervisor(workspace.path, on_death=service.worker_died)
             stack.enter_context(supervisor)
             trainer = lambda: supervisor.state().sentence()  # noqa: E731
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(_SWITCH_SECONDS)
         hosts = LOOPBACK if host in LOOPBACK else None
         app = create_app(workspace, service, trainer=trainer, hosts=hosts)
 

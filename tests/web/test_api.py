@@ -207,6 +207,12 @@ def test_a_lost_thumbnail_is_made_again(site: Site) -> None:
     assert path.exists()
 
 
+def test_a_thumbnail_that_was_cut_off_is_made_again(site: Site) -> None:
+    path = site.workspace.thumbnail(site.service.image(7).sha256)
+    path.write_bytes(b"")
+    assert site.client.get(f"{API}/images/7/thumbnail").content == path.read_bytes() != b""
+
+
 def add(site: Site, name: str, image: Image.Image, **options: object) -> int:
     """Save a picture of its own kind and add it; its id."""
     path = site.photos / name

@@ -1,0 +1,64 @@
+"""Thumbnails as pages ask for them: sixty at once, while the same server takes decisions.
+
+So one costs little: the content hash of a picture never changes and is remembered, and a file of a
+few kilobytes is sent in one piece instead of being streamed.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import lru_cache
+
+from annotator.images import make_thumbnail
+from annotator.service import AnnotationService
+from annotator.settings import Workspace
+
+_REMEMBERED = 100_000  # hashes; 15 MB
+
+
+class Thumbnails:
+    """The workspace's cache of thumbnails; one that was lost is made again. Thread-safe.
+
+    Args:
+        workspace: where they are.
+        service: knows the pictures.
+        decoders: entered while a picture is decoded.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        service: AnnotationService,
+        decoders: AbstractContextManager[object],
+    ) -> None:
+        self._workspace = workspace
+        self._service = service
+        self._decoders = decoders
+        self.hash = lru_cache(_REMEMBERED)(self._hash)
+
+    def _hash(self, image_id: int) -> str:
+        """Content hash of a picture.
+
+        Raises:
+            NotFound: if there is no such picture.
+        """
+        return self._service.image(image_id).sha256
+
+    def read(self, image_id: int) -> bytes:
+        """The JPEG.
+
+        Raises:
+            NotFound: if there is no such picture.
+            InvalidInput: if it has to be made and the picture cannot be read any more.
+        """
+        path = self._workspace.thumbnail(self.hash(image_id))
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            content = b""
+        if not content:  # none, or cut off when the disk was full
+            with self._decoders:
+                picture = self._service.image(image_id).path
+                make_thumbnail(self._workspace.image_path(picture), path)
+            content = path.read_bytes()
+        return content

@@ -44,6 +44,7 @@ from annotator.importing import BulkChange
 from annotator.key_settings import clean_keys
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
+from annotator.own_changes import OwnChanges
 from annotator.precision import Answers
 from annotator.progress import Activity
 from annotator.queue_orders import QUEUES, Hand, QueueOrders, check_queue
@@ -152,6 +153,7 @@ class AnnotationService:
         self.completion = Completion(
             workspace, database, clock, self._newest, self._labels, self._undo
         )
+        self.own_changes = OwnChanges(database)
         self._answers = AnswerCounts()
         self.sweeping = Sweeping(database, self._newest, self._answers, clock)
         self.category_changes = CategoryChanges(database, clock)
@@ -486,7 +488,8 @@ class AnnotationService:
             parts = [np.unique(cells["image"]) for cells in store.event_cells(connection, target)]
             image_ids = np.unique(np.concatenate(parts)).tolist()
         states: tuple[ImageState, ...] = ()
-        if len(image_ids) <= _FULL_STATES:
+        # Taken back, a blind answer is asked again: nothing may be told of its picture.
+        if len(image_ids) <= _FULL_STATES and undone["source"] != AUDIT_SOURCE:
             view = self._view(connection, image_ids, None)
             states = view.states(image_ids, SUGGESTIONS_SHOWN)
             if not repeated:

@@ -25,6 +25,7 @@ from annotator.web.downloads import Downloads
 from annotator.web.models import (
     CategoryCountsOut,
     CategoryOut,
+    ChangeOut,
     DecisionIn,
     DecisionOut,
     ErrorBody,

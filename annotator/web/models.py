@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotator import suggestions, types
+from annotator.own_changes import OwnChange
 from annotator.settings import Workspace
+from annotator.web.source_words import SOURCES
 
 MAX_CELLS = 5_000
 """Most cells in one decision of a page; larger changes are imports."""
@@ -74,7 +76,7 @@ class ReasonOut(BaseModel):
 
 
 class SuggestionOut(BaseModel):
-    """An undecided category of one picture."""
+    """What the model says of one category of one picture."""
 
     category: int
     name: str
@@ -124,6 +126,10 @@ class ImageOut(BaseModel):
     known: list[KnownOut]
     suggestions: list[SuggestionOut] = Field(description="Most probable first.")
     model_version: int | None
+    again: list[SuggestionOut] | None = Field(
+        description="Decided cells that the evidence contradicts, most contradicted first, with "
+        "what speaks against the decision; null but in the queue `look-again`."
+    )
 
     @classmethod
     def of(cls, image: types.ImageState) -> Self:
@@ -149,6 +155,7 @@ class ImageOut(BaseModel):
             ],
             suggestions=[SuggestionOut.of(s) for s in image.suggestions],
             model_version=image.model_version_id,
+            again=None if image.again is None else [SuggestionOut.of(s) for s in image.again],
         )
 
 
@@ -211,9 +218,26 @@ class DecisionOut(BaseModel):
 
 
 class UndoIn(BaseModel):
-    """Take back the caller's last change that is not taken back yet."""
+    """Take a change back: the one that is named, else the caller's newest that stands."""
 
     key: Key
+    of: Key | None = Field(default=None, description="Key of the caller's request that made it.")
+    event: int | None = Field(default=None, description="Or its event, whosever it is.")
+
+
+class ChangeOut(BaseModel):
+    """A change that can be taken back."""
+
+    event: int
+    where: str = Field(examples=["Sweep"])
+    at: datetime
+    text: str = Field(examples=["dog: 58 present, 2 absent"])
+
+    @classmethod
+    def of(cls, change: OwnChange) -> Self:
+        """As it is told to a person."""
+        where = SOURCES.get(change.source, change.source)
+        return cls(event=change.event_id, where=where, at=change.at, text=change.text)
 
 
 class UndoOut(BaseModel):
@@ -222,7 +246,7 @@ class UndoOut(BaseModel):
     event: int
     undone: int
     repeated: bool
-    summary: str = Field(examples=["Taken back: 3 cells of 1 picture"])
+    summary: str = Field(examples=["Taken back: cup present in kitchen.jpg (Focus)"])
     left: int = Field(description="Cells left alone, as somebody else has changed them since.")
     images: list[ImageOut]
 

@@ -33,19 +33,7 @@ from annotator.web.charts import (
     line,
     plain,
 )
-
-SOURCES = {
-    "focus": "Focus",
-    "sweep": "Sweep",
-    "browse": "Browse",
-    "import": "Import",
-    "contract": "Automatic, under a contract",
-    "audit": "Audit",
-    "categories": "Merged or deleted categories",
-    "similar": "Similar pictures",
-    "cli": "Command line",
-}
-"""What people call a source; others are shown as they are."""
+from annotator.web.source_words import SOURCES
 
 SPANS = {"hour": (60, 60), "day": (24 * 60, 96), "month": (30 * 24 * 60, 30)}
 """Choice -> minutes back and bins."""

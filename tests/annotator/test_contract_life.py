@@ -265,8 +265,9 @@ def test_undoing_a_blind_answer_asks_again(made: Contracted) -> None:
     before = made.completion.waiting()
     made.project.service.decide(made.project.bo, [cell], key="b", source="audit")
     assert made.completion.waiting()[0] == before[0] - 1
-    made.project.undo(made.project.bo)
+    undone = made.project.undo(made.project.bo)
     assert made.completion.waiting() == before
+    assert undone.images == ()  # what else is known of the picture would sway the second answer
 
 
 def test_right_answers_afterwards_keep_a_contract_and_ask_on(made: Contracted) -> None:

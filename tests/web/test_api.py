@@ -105,7 +105,32 @@ def test_undo_restores_and_answers_with_the_picture(site: Site) -> None:
     decide(site, 5, 1, -1)
     answer = site.client.post(f"{API}/undo", json={"key": str(uuid4())}).json()
     assert known(answer["images"][0]) == {1: 1}
-    assert answer["summary"] == "Taken back: 1 cell"
+    assert answer["summary"] == "Taken back: cup absent in 04.jpg (Focus)"
+
+
+def test_what_undo_would_take_back_is_told_before(site: Site) -> None:
+    bo = site.client.post(f"{API}/users", json={"name": "bo, who undoes"}).json()["id"]
+    headers = {"X-Annotator-User": str(bo)}
+    assert site.client.get(f"{API}/undo", headers=headers).json() is None
+    cells = [{"image": image, "category": 1, "state": 1} for image in (9, 10)]
+    body = {"key": str(uuid4()), "cells": cells, "source": "sweep"}
+    event = site.client.post(f"{API}/decisions", json=body, headers=headers).json()["event"]
+    told = site.client.get(f"{API}/undo", headers=headers).json()
+    assert (told["event"], told["where"], told["text"]) == (event, "Sweep", "cup: 2 present")
+
+
+def test_undo_takes_back_the_change_that_is_named_not_a_newer_one(site: Site) -> None:
+    keys = [str(uuid4()) for _ in range(4)]
+    decide(site, 6, 1, 1, key=keys[0])
+    decide(site, 7, 1, 1, key=keys[1])
+    body = {"key": keys[2], "of": keys[0]}
+    answer = site.client.post(f"{API}/undo", json=body).json()
+    assert answer["images"][0]["id"] == 6
+    assert site.client.post(f"{API}/undo", json=body).json()["repeated"] is True
+    again = site.client.post(f"{API}/undo", json={"key": keys[3], "of": keys[0]})
+    assert again.status_code == 409
+    unknown = site.client.post(f"{API}/undo", json={"key": keys[3], "of": str(uuid4())})
+    assert unknown.status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -217,8 +217,20 @@ test("undo takes the newest change of this person, wherever it was made", () => 
   const entry = { key: "s", kind: "decide", source: "sweep", cells: [] };
   const [, effects] = run(started(), { type: "sent", entry }, { type: "undo", key: "u" });
   assert.deepEqual(ofType(effects, "send"), [
-    { type: "send", entry: { key: "u", kind: "undo", undoes: "s" } },
+    { type: "send", entry: { key: "u", kind: "undo", source: "browse", undoes: "s", event: null } },
   ]);
+});
+
+test("undo of what was done before this visit is named first", () => {
+  const change = { event: 7, text: "dog: 58 present", where: "Sweep", at: "2026-11-22T17:03:00Z" };
+  const [asking, effects] = run(started(), { type: "undo", key: "u1" });
+  assert.deepEqual(effects, [{ type: "lastChange" }]);
+  const [told] = run(asking, { type: "lastChange", change });
+  assert.match(told.notice.text, /Press again to take back: dog: 58 present \(Sweep, /);
+  const [, more] = run(told, { type: "undo", key: "u2" });
+  assert.equal(ofType(more, "send")[0].entry.event, 7);
+  const [closed] = run(told, { type: "dismiss" });
+  assert.deepEqual(run(closed, { type: "undo", key: "u3" })[1], [{ type: "lastChange" }]);
 });
 
 test("a cell on its way lies over what the server has told", () => {

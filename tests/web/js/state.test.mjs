@@ -196,13 +196,42 @@ test("undo after undo takes back one further change", () => {
   assert.equal(knownHere(state).count, 0);
 });
 
-test("undo of an earlier visit opens the picture that the server names", () => {
-  const [state] = run(
-    opened(image(1)),
-    { type: "undo", key: "u" },
-    { type: "acknowledged", key: "u", reply: { images: [image(9, { revision: 3 })], summary: "x" } },
+const earlier = { event: 7, text: "cup present in 9.jpg", where: "Focus", at: "2026-11-22T17:03:00Z" };
+
+test("undo of an earlier visit is named first, then taken back where its picture is", () => {
+  const [asking, effects] = run(opened(image(1)), { type: "undo", key: "u1" });
+  assert.deepEqual(effects, [{ type: "lastChange" }]);
+  const [named] = run(asking, { type: "lastChange", change: earlier });
+  assert.match(told(named, "info"), /Press again to take back: cup present in 9.jpg \(Focus, /);
+  assert.equal(named.pending.length, 0);
+  const [state, more] = run(named, { type: "undo", key: "u2" });
+  assert.equal(ofType(more, "send")[0].entry.event, 7);
+  const reply = { images: [image(9, { revision: 3 })], summary: "Taken back: cup", left: 0 };
+  const [undone] = run(state, { type: "acknowledged", key: "u2", reply });
+  assert.equal(currentImage(undone).id, 9);
+  assert.equal(told(undone, "info"), "Taken back: cup");
+});
+
+test("an offer to take back something older goes with the next decision or picture", () => {
+  const [named] = run(
+    opened(image(1), image(2)),
+    { type: "undo", key: "u1" },
+    { type: "lastChange", change: earlier },
   );
-  assert.equal(currentImage(state).id, 9);
+  for (const action of [{ type: "slot", slot: 1, value: 1, key: "k" }, { type: "next" }]) {
+    const [state] = run(named, action);
+    assert.equal(told(state, "info"), undefined);
+  }
+  const [moved] = run(named, { type: "next" });
+  assert.deepEqual(run(moved, { type: "undo", key: "u2" })[1], [{ type: "lastChange" }]);
+});
+
+test("what was left unsent, or was done on a page before this one was open, is of this visit", () => {
+  const history = [{ key: "s", text: "dog: 58 present", page: "Sweep" }];
+  const [state] = run(initialState(), { type: "started", categories: CATEGORIES, pending: [], history });
+  const [undone, effects] = run(state, { type: "undo", key: "u" });
+  assert.equal(ofType(effects, "send")[0].entry.undoes, "s");
+  assert.equal(told(undone, "info"), "Taken back: dog: 58 present (Sweep)");
 });
 
 test("numbers of a reply are taken over in place", () => {

@@ -198,8 +198,37 @@ test("a change made on Focus is what Backspace takes back first", () => {
   const [state] = run(accepted(opened())[0], { type: "sent", entry: focus });
   const [back, effects] = run(state, { type: "undo", key: "u1" });
   assert.equal(sent(effects)[0].undoes, "f1");
-  assert.equal(told(back, "info"), "Taken back: dog present");
+  assert.equal(told(back, "info"), "Taken back: dog present (Focus)");
   assert.equal(back.done.at(-1).key, "p1");
+});
+
+test("Backspace where no page was decided names what is newest, and takes it back when pressed again", () => {
+  const change = { event: 7, text: "dog present in a.jpg", where: "Focus", at: "2026-11-22T17:03:00Z" };
+  const [asking, effects] = run(opened(), { type: "undo", key: "u1" });
+  assert.deepEqual(effects, [{ type: "lastChange" }]);
+  const [named, none] = run(asking, { type: "lastChange", change });
+  assert.deepEqual(none, []);
+  assert.match(told(named, "info"), /Press again to take back: dog present in a.jpg \(Focus, /);
+  const [state, more] = run(named, { type: "undo", key: "u2" });
+  assert.deepEqual(sent(more), [{ key: "u2", kind: "undo", undoes: null, event: 7 }]);
+  const reply = { summary: "Taken back: dog present in a.jpg (Focus)", left: 0 };
+  const [done] = run(state, { type: "acknowledged", key: "u2", reply });
+  assert.equal(told(done, "info"), reply.summary);
+});
+
+test("nothing left to take back, and a server that does not answer, are said", () => {
+  const ask = (change) => run(opened(), { type: "undo", key: "u" }, { type: "lastChange", change })[0];
+  assert.match(told(ask(null), "info"), /nothing left to take back/);
+  assert.deepEqual(run(ask(null), { type: "undo", key: "u2" })[1], [{ type: "lastChange" }]);
+  assert.match(told(ask(undefined), "error"), /server does not answer/);
+});
+
+test("a page that is accepted withdraws the offer to take back something older", () => {
+  const change = { event: 7, text: "dog present", where: "Focus", at: "2026-11-22T17:03:00Z" };
+  const [offered] = run(opened(), { type: "undo" }, { type: "lastChange", change });
+  const [state] = accepted(offered);
+  assert.deepEqual(state.notices, []);
+  assert.deepEqual(sent(run(state, { type: "undo", key: "u" })[1])[0].undoes, "p1");
 });
 
 test("a page taken back on Focus is not taken back once more", () => {

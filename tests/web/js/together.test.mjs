@@ -178,6 +178,19 @@ test("no reasons and no map are asked for while a picture is asked blind", () =>
   assert.deepEqual(run(state, { type: "attention" })[1], []);
 });
 
+test("nothing is asked for again of pictures that are asked blind, and a late answer does not open their eyes", () => {
+  const status = (id) => ({ type: "status", status: { model: { id, number: id }, counts: { images: 2, categories: 3 } } });
+  const [state] = run(opened([image(1), image(2)], { blind: true }), status(1));
+  const asks = (...actions) => run(state, ...actions)[1].filter((one) => one.image || one.images?.length);
+  assert.deepEqual(asks(status(2)), []);
+  assert.deepEqual(asks(changes({ everything: true })), []);
+  assert.deepEqual(asks({ type: "categories", categories: CATEGORIES }), []);
+  const full = image(2, { known: [known(1, 1, "ben")], model_version: 2 });
+  const [late] = run(state, { type: "refreshed", images: [full] }, { type: "next" });
+  assert.equal(currentImage(late).blind, true);
+  assert.deepEqual(knownHere(late).present, []);
+});
+
 test("a blind picture is an ordinary one again in another queue", () => {
   const state = opened([asked(1)], { blind: true });
   const [choosing] = run(state, { type: "queue", queue: "random" });

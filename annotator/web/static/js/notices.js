@@ -10,11 +10,12 @@ const KINDS = ["error", "model", "others", "info"];
 
 /**
  * The notices with one more; it takes the place of an older one of its kind.
- * @param {{kind: string, text: string, n: number}[]} notices most urgent first
+ * @param {{kind: string, text: string, n: number, offer: ?number}[]} notices most urgent first
+ * @param {?number} offer see history.js
  */
-export function noticed(notices, text, kind) {
+export function noticed(notices, text, kind, offer = null) {
   const n = 1 + Math.max(0, ...notices.map((notice) => notice.n));
-  const next = [...without(notices, kind), { kind, text, n }];
+  const next = [...without(notices, kind), { kind, text, n, offer }];
   return next.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind));
 }
 

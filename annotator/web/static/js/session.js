@@ -2,6 +2,7 @@
 
 import { Api } from "./api.js";
 import { DEFAULT_KEYS } from "./focus/keys.js";
+import { remembered } from "./history.js";
 import { Outbox, Refused } from "./outbox.js";
 
 const POLL_MS = 1500;
@@ -27,6 +28,12 @@ export class Session {
     this.event = null; // newest event that this page knows of
     this.own = new Set(); // events of this page; their answers brought what they changed
     this.keys = DEFAULT_KEYS;
+    this.history = []; // changes of this visit on any page, see history.js
+    this.on("sent", (entry) => (this.history = remembered(this.history, entry)));
+    this.on("refused", (entry, _, dropped) => {
+      const gone = new Set([entry.key, ...dropped]);
+      this.history = this.history.filter((mark) => !gone.has(mark.key));
+    });
   }
 
   /** The keys of this person, for the card on which they are changed. */
@@ -73,6 +80,7 @@ export class Session {
       },
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
+    this.history = this.outbox.entries.reduce(remembered, this.history);
     this.event = this.status.event;
     const [settings, categories] = await Promise.all(
       ["/users/me/settings", "/categories"].map((path) => this.persist(() => this.api.get(path))),
@@ -94,11 +102,17 @@ export class Session {
    * "sent" at once, then "acknowledged" (entry, reply) or "refused" (entry, text, dropped).
    *
    * @param {object} entry `{key, kind: "decide", source, model, cells: [{image, category, state}],
-   *   text}` or `{key, kind: "undo", undoes}`; `source` is the page ("focus", "sweep", …), `text`
-   *   says in a few words what was done, for whoever takes it back
+   *   text}` or `{key, kind: "undo", undoes, event}`; `source` is the page ("focus", "sweep", …),
+   *   `text` says in a few words what was done, for whoever takes it back; `undoes` is the key of
+   *   the change that is meant, `event` its number where it was made before this visit
    */
   send(entry) {
     return this.outbox.add({ ...entry, user: this.user.id });
+  }
+
+  /** What undo would take back of this person; see `withOffer` in history.js. */
+  lastChange() {
+    return this.quietly(() => this.api.get("/undo"));
   }
 
   /** Show a picture on Focus; the place in its queue is kept. */
@@ -159,7 +173,10 @@ export class Session {
   #deliver(entry) {
     const { key, user } = entry;
     const by = { user };
-    if (entry.kind === "undo") return this.api.post("/undo", { key }, by);
+    if (entry.kind === "undo") {
+      const { undoes = null, event = null } = entry;
+      return this.api.post("/undo", { key, of: undoes, event }, by);
+    }
     if (entry.kind === "flag") {
       return this.api.post("/flags", { image: entry.image, note: entry.note }, by);
     }

@@ -98,6 +98,7 @@ function makePage(session) {
     },
     groups: () => view.groups.load(),
     send: ({ entry }) => session.send(entry),
+    lastChange: async () => send({ type: "lastChange", change: await session.lastChange() }),
     count: countSelection,
     decideAll,
     remember: () => remember(),
@@ -239,7 +240,7 @@ function makePage(session) {
   session.on("refused", (entry, text, dropped) => send({ type: "refused", entry, text, dropped }));
   const begin = (categories) => {
     send({ type: "status", status: session.status });
-    send({ type: "started", categories, kept: kept() });
+    send({ type: "started", categories, kept: kept(), history: session.history });
     void run.choices();
   };
   session.on("started", ({ categories }) => begin(categories));

@@ -4,11 +4,13 @@
 // of now. Places in the list, not picture ids, are what is selected, so that all of 118,000
 // pictures are one range.
 
+import { withOffer } from "../history.js";
 import { plural, verdict } from "../words.js";
 import { BY_ADDED, NO_FILTER, categoryMeant, toWhere } from "./filter.js";
 import { NONE, count, toggled, withRange } from "./selection.js";
 
 const KEEP_UNDO = 500;
+const SOURCE = "browse";
 
 /** The state before anything is known. */
 export function initialState() {
@@ -37,7 +39,7 @@ export function initialState() {
     bulk: null, // {category, value, overwrite, counted, problem, busy}
     picture: null, // {id, place, back} of the picture that is open
     done: [], // keys of this person's changes in this page, for undo
-    notice: null, // {text, kind, undo, n}
+    notice: null, // {text, kind, undo, n, offer}; `offer` see ../history.js
     said: { text: "", n: 0 },
     help: false,
   };
@@ -79,8 +81,10 @@ export function update(state, action) {
 
 const HANDLERS = {
   // -- what the server says ------------------------------------------------------------------
-  started: (state, { categories, kept }) =>
-    search({ ...state, ...(kept ?? {}), categories, ready: true }),
+  started: (state, { categories, kept, history = [] }) => {
+    const done = history.map((mark) => mark.key);
+    return search({ ...state, ...(kept ?? {}), categories, done, ready: true });
+  },
   choices: (state, { choices }) => [{ ...state, choices }, []],
   categories: (state, { categories }) => [{ ...state, categories }, []],
   searched: takeList,
@@ -190,8 +194,18 @@ const HANDLERS = {
   bulkClose: (state) => [{ ...state, bulk: null }, []],
   undo: (state, { key }) => {
     const undoes = state.done.at(-1) ?? null;
+    const event = undoes === null ? (state.notice?.offer ?? null) : null;
+    // Nothing of this visit is left: the first press tells what is newest, the next takes it back.
+    if (undoes === null && event === null) return [state, [{ type: "lastChange" }]];
     const next = { ...state, done: state.done.slice(0, -1), notice: null };
-    return [announce(next, "Taking back"), [{ type: "send", entry: { key, kind: "undo", undoes } }]];
+    const entry = { key, kind: "undo", source: SOURCE, undoes, event };
+    return [announce(next, "Taking back"), [{ type: "send", entry }]];
+  },
+  lastChange: (state, { change }) => {
+    if (state.done.length) return [state, []]; // something was done meanwhile
+    const [{ text, kind, offer }] = withOffer([], change);
+    const next = say(state, text, kind);
+    return [{ ...next, notice: { ...next.notice, offer } }, []];
   },
 
   // -- views ---------------------------------------------------------------------------------
@@ -278,13 +292,13 @@ function refetch(state) {
 
 function takeSent(state, { entry }) {
   if (entry.kind !== "undo") return [{ ...state, done: [...state.done, entry.key].slice(-KEEP_UNDO) }, []];
-  const taken = entry.undoes ?? state.done.at(-1);
+  const taken = entry.undoes ?? (entry.event ? null : state.done.at(-1));
   return [{ ...state, done: state.done.filter((key) => key !== taken) }, []];
 }
 
 function acknowledge(state, { entry, reply }) {
   const effects = [{ type: "refetch" }, { type: "recheck" }];
-  if (entry.kind !== "undo") return [state, effects];
+  if (entry.kind !== "undo" || entry.source !== SOURCE) return [state, effects];
   return [say(state, `${reply.summary}.`), effects];
 }
 

@@ -1,11 +1,12 @@
 // Steps that change cells, and what becomes of them: undo, acknowledgement, refusal.
 
+import { markOf, offeredEvent, takenBack, withOffer } from "../history.js";
 import { without } from "../notices.js";
-import { plural, verdict } from "../words.js";
+import { verdict } from "../words.js";
 import { flagAcknowledged, flagRefused } from "./flag_steps.js";
 import { regiveSlots, takeImages } from "./lists.js";
 import { fetch, goForward, openAt, placeOf, withTrail } from "./queue_steps.js";
-import { SETTLE_MS, announce, cellsOf, currentImage, describe, nameOf, rowsHere, say, settled } from "./state.js";
+import { SETTLE_MS, announce, askable, cellsOf, currentImage, describe, nameOf, rowsHere, say, settled } from "./state.js";
 import { withEvidence } from "./why_steps.js";
 
 const KEEP_UNDO = 500;
@@ -33,6 +34,7 @@ export function decide(state, pairs, key) {
     cells,
     source: image.blind ? state.queue : "focus",
     model: state.lists.get(image.id)?.model ?? null,
+    text: `${describe(state, cells)} in ${image.file_name}`,
   };
   let next = {
     ...state,
@@ -75,28 +77,39 @@ export function restAbsent(state, { key, at }) {
 
 export function undo(state, { key, at }) {
   const last = state.done.at(-1);
-  const entry = {
-    key,
-    kind: "undo",
-    cells: last?.before ?? [],
-    undoes: last?.key ?? null,
-  };
+  if (!last) return undoEarlier(state, key);
+  const entry = { key, kind: "undo", cells: last.before, undoes: last.key };
   let next = { ...state, done: state.done.slice(0, -1), pending: [...state.pending, entry] };
   const effects = [{ type: "send", entry }];
-  if (!last) return [announce(next, "Taking back your last change"), effects];
   if (last.image !== null && currentImage(next)?.id !== last.image) {
     const [moved, more] = openAt(next, placeOf(next, last.image), at);
     next = moved;
     effects.push(...more);
   }
   // Nothing of it is to be seen here, so it is written.
-  if (last.image === null) next = say(next, `Taken back: ${last.text}`, "info");
+  if (last.image === null) next = say(next, takenBack(last), "info");
   else next = { ...next, notices: without(next.notices, "error", "info") };
   const category = last.before[0]?.category;
   if (rowsHere(next).some((row) => row.category === category)) next.selected = category;
   next = regiveSlots(announce(next, `Taken back: ${last.text}`));
   const [withWhy, more] = withEvidence(next);
   return [withWhy, [...effects, ...more]];
+}
+
+/** Nothing of this visit is left: the first press tells what is newest, the next takes it back. */
+function undoEarlier(state, key) {
+  const event = offeredEvent(state.notices);
+  if (event === null) return [state, [{ type: "lastChange" }]];
+  const entry = { key, kind: "undo", cells: [], undoes: null, event };
+  const pending = [...state.pending, entry];
+  const next = { ...state, pending, notices: without(state.notices, "error", "info") };
+  return [announce(next, "Taking back"), [{ type: "send", entry }]];
+}
+
+/** The server has told what is newest. */
+export function takeLastChange(state, { change }) {
+  if (state.done.length) return [state, []]; // something was done meanwhile
+  return [{ ...state, notices: withOffer(state.notices, change) }, []];
 }
 
 /**
@@ -107,12 +120,16 @@ export function takeForeign(state, { entry }) {
   if (state.pending.some((e) => e.key === entry.key)) return [state, []];
   const pending = [...state.pending, { ...entry, cells: entry.cells ?? [], foreign: true }];
   if (entry.kind === "undo") {
-    const taken = entry.undoes ?? state.done.at(-1)?.key;
+    const taken = entry.undoes ?? (entry.event ? null : state.done.at(-1)?.key);
     return [{ ...state, pending, done: state.done.filter((d) => d.key !== taken) }, []];
   }
-  const text = entry.text ?? plural(entry.cells.length, "cell");
-  const mark = { key: entry.key, image: null, before: [], text };
-  return [{ ...state, pending, done: [...state.done, mark].slice(-KEEP_UNDO) }, []];
+  const done = [...state.done, elsewhere(markOf(entry))].slice(-KEEP_UNDO);
+  return [{ ...state, pending, done }, []];
+}
+
+/** A change of which this page knows no more than what to call it. */
+export function elsewhere(mark) {
+  return { ...mark, image: null, before: [] };
 }
 
 /** The server has it: its answer takes the place of what was laid over. */
@@ -128,16 +145,16 @@ export function acknowledge(state, { key, reply, at }) {
     next = asking;
     effects.push(...more);
   }
-  if (entry?.kind === "undo") {
-    if (reply.summary && !entry.undoes) next = announce(next, reply.summary);
-    if (reply.left) next = say(next, reply.summary, "info");
+  if (entry?.kind === "undo" && !entry.foreign) {
+    const told = reply.summary && (reply.left || !entry.undoes);
     // Nothing of this visit was left to take back: show where the server took something back.
     const image = reply.images[0]?.id;
-    if (!entry.undoes && !entry.foreign && image !== undefined && currentImage(next)?.id !== image) {
+    if (!entry.undoes && image !== undefined && currentImage(next)?.id !== image) {
       const [moved, more] = openAt(withTrail(next, image), placeOf(next, image), at);
       next = moved;
       effects.push(...more);
     }
+    if (told) next = say(next, reply.summary, "info");
   }
   const [withWhy, more] = withEvidence(next);
   return [withWhy, [...effects, ...more]];
@@ -161,9 +178,9 @@ function touched(state, entry, reply) {
   const told = new Set(reply.images.map((image) => image.id));
   const ids = new Set(entry.cells.map((cell) => cell.image).filter((id) => !told.has(id)));
   const current = currentImage(state)?.id;
-  const ahead = state.ahead.filter((id) => ids.has(id));
+  const ahead = askable(state, state.ahead).filter((id) => ids.has(id));
   return [
-    ...(ids.has(current) ? [{ type: "reload", image: current }] : []),
+    ...(askable(state, [current]).some((id) => ids.has(id)) ? [{ type: "reload", image: current }] : []),
     ...(ahead.length ? [{ type: "refresh", images: ahead }] : []),
   ];
 }
@@ -180,7 +197,7 @@ export function reject(state, { key, text, dropped = [] }) {
   if (entry?.kind === "flag" || entry?.kind === "closeFlag") return [flagRefused(next, entry, text), []];
   const what =
     entry?.kind === "undo" ? "Nothing was taken back" : `Not saved: ${describe(state, entry?.cells ?? [])}`;
-  const images = [...new Set((entry?.cells ?? []).map((cell) => cell.image))];
+  const images = askable(state, [...new Set((entry?.cells ?? []).map((cell) => cell.image))]);
   return [say(next, `${what} (${text})`, "error"), images.map((image) => ({ type: "reload", image }))];
 }
 

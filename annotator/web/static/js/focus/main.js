@@ -67,6 +67,7 @@ export function mountFocus(root, session) {
       if (page.error) send({ type: "pageFailed", text: page.error });
       else send({ type: "page", ...page, asked, open });
     },
+    lastChange: async () => send({ type: "lastChange", change: await session.lastChange() }),
     prefetch: ({ images }) => void pictures.prefetch(images),
     open: ({ image }) => void pictures.get(image),
     evidence: async ({ image, category, model }) => {
@@ -149,7 +150,8 @@ export function mountFocus(root, session) {
     send({ type: "rejected", key: entry.key, text, dropped }),
   );
   session.on("started", ({ categories, pending }) => {
-    send({ type: "started", categories, pending, me: session.user.name });
+    const { history, user } = session;
+    send({ type: "started", categories, pending, history, me: user.name });
     run({ type: "queues" });
     run({ type: "flags" });
   });

@@ -2,7 +2,7 @@
 
 import { verdict } from "../words.js";
 import { takeImages } from "./lists.js";
-import { cellsOf, currentImage, nameOf, say } from "./state.js";
+import { askable, cellsOf, currentImage, nameOf, say } from "./state.js";
 import { withEvidence } from "./why_steps.js";
 
 const NAMED = 3;
@@ -13,8 +13,8 @@ export function takeChanges(state, { changes }) {
   const here = (id) => changes.everything || touched.has(id);
   const effects = [];
   const current = currentImage(state)?.id;
-  if (current !== undefined && here(current)) effects.push({ type: "reload", image: current });
-  const ahead = state.ahead.filter(here);
+  if (current !== undefined && askable(state, [current]).some(here)) effects.push({ type: "reload", image: current });
+  const ahead = askable(state, state.ahead).filter(here);
   if (ahead.length) effects.push({ type: "refresh", images: ahead });
   if (changes.categories) effects.push({ type: "categories" });
   if (changes.flags) effects.push({ type: "flags" });

@@ -2,7 +2,7 @@
 
 import { without } from "../notices.js";
 import { freshList, takeImages } from "./lists.js";
-import { announce, cellsOf, currentImage, rowsHere, say } from "./state.js";
+import { announce, askable, cellsOf, currentImage, rowsHere, say } from "./state.js";
 import { forgetMaps, withEvidence } from "./why_steps.js";
 
 const KEEP_AHEAD = 5;
@@ -47,7 +47,9 @@ export function takePage(state, { images: found, position, total, blind, asked, 
 }
 
 /** A new model version: what was fetched ahead is asked for again; the open picture stays. */
-export function refreshAhead(state, { images, at }) {
+export function refreshAhead(state, { images: found, at }) {
+  const open = new Set(askable(state, found.map((image) => image.id)));
+  const images = found.filter((image) => open.has(image.id));
   const next = takeImages(state, images, at, { keepLists: true });
   return [{ ...next, model: images[0]?.model_version ?? state.model }, []];
 }
@@ -61,7 +63,7 @@ export function takeCategories(state, { categories }) {
     next = { ...next, lists: new Map(next.lists).set(image.id, freshList(next, image.id)) };
     next.selected = rowsHere(next)[0]?.category ?? null;
   }
-  return [next, [{ type: "reload", image: image.id }]];
+  return [next, askable(next, [image.id]).map((id) => ({ type: "reload", image: id }))];
 }
 
 export function takeStatus(state, { status }) {
@@ -70,7 +72,7 @@ export function takeStatus(state, { status }) {
   let next = { ...state, status };
   const effects = [];
   if (state.ready && state.status && version !== null && version !== before) {
-    effects.push({ type: "refresh", images: state.ahead });
+    effects.push({ type: "refresh", images: askable(state, state.ahead) });
     next = forgetMaps(next);
     next = say(next, `Model ${status.model.number} is ready; used from the next picture on.`, "model");
   }

@@ -40,7 +40,7 @@ export function initialState() {
     fetching: false,
     asked: 0, // number of the newest request; older answers are dropped
     pending: [], // changes without acknowledgement, oldest first
-    done: [], // own changes that Backspace takes back, newest last
+    done: [], // own changes of this visit that undo takes back, newest last; `image` null: elsewhere
     selected: null, // category id
     why: true,
     zoom: false,
@@ -148,6 +148,11 @@ function unranked({ id, name }) {
     source: "none",
     reasons: [],
   };
+}
+
+/** Pictures that may be asked for again: where one is asked blind, the answer would tell too much. */
+export function askable(state, ids) {
+  return ids.filter((id) => !state.images.get(id)?.blind);
 }
 
 /** Key of the evidence of one cell. */

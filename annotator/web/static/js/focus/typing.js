@@ -130,7 +130,7 @@ export function makeTyping(send, getState) {
         attr(
           option.children[2],
           "text",
-          state_ ? verdict(state_) : likely === undefined ? "" : percent(likely),
+          state_ ? verdict(state_) : likely === undefined || image.blind ? "" : percent(likely),
         );
         attr(option, "aria-selected", String(!none && index === state.typing.index));
       },

@@ -1,6 +1,16 @@
 // update(state, action) -> [state, effects]: which step each action takes.
 
-import { acknowledge, decide, decideSlot, reject, restAbsent, takeForeign, undo } from "./cell_steps.js";
+import {
+  acknowledge,
+  decide,
+  decideSlot,
+  elsewhere,
+  reject,
+  restAbsent,
+  takeForeign,
+  takeLastChange,
+  undo,
+} from "./cell_steps.js";
 import { closeFlag, flagPicture, takeFlags } from "./flag_steps.js";
 import { showMore } from "./lists.js";
 import { moveSelection, startTyping, toggle, typedNotNote, unlessWord } from "./look_steps.js";
@@ -28,8 +38,10 @@ function withCells(entry) {
 
 const HANDLERS = {
   // -- what the server says ------------------------------------------------------------------
-  started: (state, { categories, pending, me = null }) =>
-    fetch({ ...state, ready: true, categories, pending: pending.map(withCells), me }, null),
+  started: (state, { categories, pending, history = [], me = null }) => {
+    const done = history.map(elsewhere);
+    return fetch({ ...state, ready: true, categories, pending: pending.map(withCells), done, me }, null);
+  },
   page: takePage,
   pageFailed: (state, { text }) => [say({ ...state, fetching: false }, text, "error"), []],
   categories: takeCategories,
@@ -42,6 +54,7 @@ const HANDLERS = {
   visited: visit,
   sent: takeForeign,
   acknowledged: acknowledge,
+  lastChange: takeLastChange,
   rejected: reject,
   status: takeStatus,
   evidence: takeEvidence,

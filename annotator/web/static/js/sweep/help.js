@@ -8,7 +8,7 @@ const KEYS = [
   [["Shift", "←", "→", "↑", "↓"], "select several; Space turns them over together"],
   [["U"], "leave unknown, when you cannot tell"],
   [["Enter"], "accept the page; shows the rest of it first"],
-  [["Backspace"], "take the last page back, as it was"],
+  [["Backspace"], "take back the newest change; a page comes back as it was"],
   [["Z"], "enlarge"],
   [["N"], "next class"],
   [["S"], "suggested present, absent, both"],

@@ -65,6 +65,7 @@ export function mountSweep(root, session) {
       if (page.error) send({ type: "pageFailed", text: page.error, asked });
       else send({ type: "page", page, asked });
     },
+    lastChange: async () => send({ type: "lastChange", change: await session.lastChange() }),
     prefetch: ({ page }) => thumbs.prefetch(page.tiles.map((tile) => tile.image)),
     opened: (_, at) => view.opened(at),
     release: ({ category, images }) =>
@@ -138,7 +139,7 @@ export function mountSweep(root, session) {
     send({ type: "rejected", key: entry.key, text, dropped }),
   );
   session.on("changes", (changes) => send({ type: "changes", ...changes }));
-  session.on("started", () => send({ type: "started" }));
+  session.on("started", () => send({ type: "started", history: session.history }));
   view.render(state);
 }
 

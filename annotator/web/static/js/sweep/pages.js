@@ -1,5 +1,6 @@
 // Pages on their way: fetched ahead, opened, accepted, brought back.
 
+import { markOf, offeredEvent, takenBack, withOffer } from "../history.js";
 import { without } from "../notices.js";
 import { plural } from "../words.js";
 import { COUNT, announce, countsOf, countsText, isOut, say, sideText } from "./state.js";
@@ -128,17 +129,38 @@ export function accept(state, { key, at, unseen = 0 }) {
 /** Take back the newest change; a page comes back as it was left. */
 export function undo(state, { key }) {
   const last = state.done.at(-1);
+  if (!last) return undoEarlier(state, key);
   const next = { ...state, done: state.done.slice(0, -1), zoom: false };
-  const entry = { key, kind: "undo", undoes: last?.key ?? null };
-  const pending = [...state.pending, { key, kind: "undo", category: last?.page?.category ?? null }];
+  const entry = { key, kind: "undo", undoes: last.key };
+  const pending = [...state.pending, entry];
   const send = [{ type: "send", entry }];
-  if (!last) return [announce({ ...next, pending }, "Taking back your last change"), send];
-  if (!last.page) return [say({ ...next, pending }, `Taken back: ${last.text}`, "info"), send];
+  if (!last.page) return [say({ ...next, pending }, takenBack({ ...last, page: last.from }), "info"), send];
   const { page } = last;
   // A page of which nothing was decided was only laid aside.
   const sent = last.key === null ? [next, []] : [{ ...next, pending }, send];
   const [back, effects] = bringBack(sent[0], page);
   return [announce(back, `Taken back: ${last.text}`), [...sent[1], ...effects]];
+}
+
+/** Nothing of this visit is left: the first press tells what is newest, the next takes it back. */
+function undoEarlier(state, key) {
+  const event = offeredEvent(state.notices);
+  if (event === null) return [state, [{ type: "lastChange" }]];
+  const entry = { key, kind: "undo", undoes: null, event };
+  const pending = [...state.pending, entry];
+  const notices = without(state.notices, "error", "info");
+  return [announce({ ...state, pending, notices }, "Taking back"), [{ type: "send", entry }]];
+}
+
+/** The server has told what is newest. */
+export function takeLastChange(state, { change }) {
+  if (state.done.length) return [state, []]; // something was done meanwhile
+  return [{ ...state, notices: withOffer(state.notices, change) }, []];
+}
+
+/** A change of another page, as Backspace takes it back here. */
+export function elsewhere({ key, text, page: from }) {
+  return { key, page: null, text, from };
 }
 
 /** The page comes back; the one that was open follows it. */
@@ -175,13 +197,12 @@ export function takeForeign(state, { entry }) {
   if (entry.kind === "undo") {
     const taken =
       state.done.find((d) => d.key !== null && d.key === entry.undoes) ??
-      state.done.findLast((d) => d.key !== null);
+      (entry.event ? undefined : state.done.findLast((d) => d.key !== null));
     const tally = taken?.page ? tallied(state, taken.page, -1) : state.tally;
     return [{ ...state, tally, done: state.done.filter((d) => d !== taken) }, []];
   }
   if (entry.kind !== "decide") return [state, []];
-  const text = entry.text ?? plural(entry.cells?.length ?? 0, "cell");
-  return [{ ...state, done: [...state.done, { key: entry.key, page: null, text }] }, []];
+  return [{ ...state, done: [...state.done, elsewhere(markOf(entry))] }, []];
 }
 
 export function acknowledge(state, { key, reply }) {
@@ -192,8 +213,7 @@ export function acknowledge(state, { key, reply }) {
   } else if (entry.kind === "undo") {
     // Open again on the server only now, and so is what a page may have ended with.
     next = { ...next, ended: null };
-    if (reply?.left) next = say(next, reply.summary, "info");
-    else if (entry.category === null && reply?.summary) next = say(next, reply.summary, "info");
+    if (reply?.summary && (reply.left || !entry.undoes)) next = say(next, reply.summary, "info");
   } else if (next.ended && !next.page && entry.category === next.category) {
     next = { ...next, ended: null }; // ask once more now that the server knows everything
   }

@@ -26,7 +26,7 @@ export function initialState() {
     fetching: false,
     ended: null, // the answer that had no tiles left: {present, absent, elsewhere, waits_for}
     problem: null, // why the server refused a page
-    done: [], // changes that Backspace takes back, newest last: {key, page, text}
+    done: [], // changes that Backspace takes back, newest last: {key, page, text, from}
     pending: [], // changes without acknowledgement, oldest first
     passed: new Map(), // category id -> Set of images left unknown in this visit
     tally: new Map(), // category id -> {present, absent} accepted in this visit

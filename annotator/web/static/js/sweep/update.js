@@ -10,17 +10,20 @@ import { takeChanges, takeStatus } from "./news.js";
 import {
   accept,
   acknowledge,
+  elsewhere,
   noteShown,
   passedAgain,
   reject,
   takeForeign,
+  takeLastChange,
   takePage,
   takePageFailure,
   undo,
 } from "./pages.js";
 
 const HANDLERS = {
-  started: (state) => listIfVisible({ ...state, ready: true }),
+  started: (state, { history = [] }) =>
+    listIfVisible({ ...state, ready: true, done: history.map(elsewhere) }),
   visible: (state, { visible }) => {
     const next = { ...state, visible };
     return visible && !state.visible ? listIfVisible(next) : [next, []];
@@ -47,6 +50,7 @@ const HANDLERS = {
   sent: takeForeign,
   acknowledged: acknowledge,
   rejected: reject,
+  lastChange: takeLastChange,
   changes: takeChanges,
   zoom: (state, { on = !state.zoom }) => [{ ...state, zoom: Boolean(on && state.page) }, []],
   help: (state) => [{ ...state, help: !state.help }, []],

@@ -15,8 +15,9 @@ from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
@@ -36,7 +37,7 @@ from annotator.web.contracts_api import make_contracts_router
 from annotator.web.downloads import Downloads
 from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
-from annotator.web.pages import THEME, make_pages
+from annotator.web.quick_import import importing_without
 from annotator.web.sweep_api import make_sweep_router
 
 STATIC = Path(__file__).parent / "static"
@@ -106,29 +107,39 @@ def create_app(
 
     static = f"/static/{_digest(STATIC)}"
     app.mount(static, _Forever(directory=STATIC))
-    pages = partial(make_pages, workspace, service, downloads, static, trainer)
-    _in_event_loop(lambda: _mount_pages(app, pages, workspace, static))
+    pages = import_pages()
+    make = partial(pages.make_pages, workspace, service, downloads, static, trainer)
+    _in_event_loop(lambda: _mount_pages(app, pages, make, static, blocked=workspace.path))
     app.add_middleware(Guard, hosts=hosts)
     return app
 
 
+def import_pages() -> ModuleType:
+    """The module of the pages, and with it Gradio, which takes longer than all else to start."""
+    with importing_without("gradio.component_meta", "create_or_modify_pyi"):
+        from annotator.web import pages
+    return pages
+
+
 def _mount_pages(
-    app: FastAPI, pages: Callable[[], gr.Blocks], workspace: Workspace, static: str
+    app: FastAPI, pages: ModuleType, make: Callable[[], Any], static: str, *, blocked: Path
 ) -> None:
+    import gradio
+
     sheets = "".join(
         f'<link rel="stylesheet" href="{static}/css/{sheet.name}">'
         for sheet in sorted((STATIC / "css").glob("*.css"))
     )
-    gr.mount_gradio_app(
+    gradio.mount_gradio_app(
         app,
-        pages(),
+        make(),
         path="/",
         ssr_mode=False,
         footer_links=[],
         run_history=False,
-        theme=THEME,
+        theme=pages.THEME,
         head=sheets,
-        blocked_paths=[str(workspace.path)],
+        blocked_paths=[str(blocked)],
     )
 
 

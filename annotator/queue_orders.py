@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from annotator import queues
 from annotator.answer_values import answer_values, coverage, most_valuable
+from annotator.contradictions import QUEUE as LOOK_AGAIN
 from annotator.db import leases
 from annotator.errors import InvalidInput
 from annotator.scores import ScoreFolder
@@ -25,10 +26,12 @@ class QueueKind:
     Attributes:
         words: for the person who chooses it.
         blind: suggestions and their probabilities are not shown, nor is what is known.
+        chosen: it holds pictures that something else chose, not every open one.
     """
 
     words: str
     blind: bool = False
+    chosen: bool = False
 
 
 QUEUES: Mapping[str, QueueKind] = {
@@ -36,7 +39,8 @@ QUEUES: Mapping[str, QueueKind] = {
     "valuable": QueueKind("most useful answers first"),
     "unlabelled": QueueKind("least labelled first"),
     "random": QueueKind("random order"),
-    "audit": QueueKind("blind questions", blind=True),
+    "audit": QueueKind("blind questions", blind=True, chosen=True),
+    LOOK_AGAIN: QueueKind("look again", chosen=True),
 }
 """All queues by name, in the order in which they are offered."""
 

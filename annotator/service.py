@@ -31,6 +31,7 @@ from annotator.completion.asking import QUEUE as AUDIT_QUEUE
 from annotator.completion.asking import hand_out
 from annotator.completion.contracts import AUDIT_SOURCE
 from annotator.completion.use_cases import Completion
+from annotator.contradictions import QUEUE as LOOK_AGAIN
 from annotator.db import cells as packed
 from annotator.db import contracts as contract_table
 from annotator.db import flags as flag_table
@@ -42,12 +43,13 @@ from annotator.idempotency import digest_of, done_before
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
 from annotator.key_settings import clean_keys
+from annotator.looking_again import LookingAgain
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
 from annotator.own_changes import OwnChanges
 from annotator.precision import Answers
 from annotator.progress import Activity
-from annotator.queue_orders import QUEUES, Hand, QueueOrders, check_queue
+from annotator.queue_orders import QUEUES, Hand, QueueOrder, QueueOrders, check_queue
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
 from annotator.suggestions import CellEvidence
@@ -153,6 +155,7 @@ class AnnotationService:
         self.completion = Completion(
             workspace, database, clock, self._newest, self._labels, self._undo
         )
+        self.looking_again = LookingAgain(database, self._newest)
         self.own_changes = OwnChanges(database)
         self._answers = AnswerCounts()
         self.sweeping = Sweeping(database, self._newest, self._answers, clock)
@@ -372,7 +375,7 @@ class AnnotationService:
             states = view.states(request.image_ids, SUGGESTIONS_SHOWN) if few else ()
             if source == AUDIT_SOURCE:
                 states = self.completion.blind(connection, states, view.categories)
-            elif done is None:
+            elif done is None and source != LOOK_AGAIN:
                 _offer(connection, states)
         return DecideResult(
             event_id=event_id,
@@ -656,8 +659,16 @@ class AnnotationService:
             return [
                 QueueInfo(name, kind.words, waiting, kind.blind)
                 for name, kind in QUEUES.items()
-                for waiting in [_waiting(connection, name, categories)]
+                for waiting in [self._waiting(connection, name, categories)]
             ]
+
+    def _waiting(self, connection: Connection, queue: str, categories: int) -> int:
+        """Pictures with something to decide in a queue."""
+        if queue == AUDIT_QUEUE:
+            return contract_table.count_open_audits(connection)[1]
+        if queue == LOOK_AGAIN:
+            return self.looking_again.count(connection)
+        return store.count_open(connection, _closed_from(queue, categories))
 
     def next_images(
         self, user_id: int, queue: str, *, count: int = 1, after: int | None = None
@@ -681,10 +692,7 @@ class AnnotationService:
         check_queue(queue)
         if not 1 <= count <= 100:
             raise InvalidInput(f"count must be from 1 to 100, got {count}")
-        with self.database.reading() as connection:
-            newest = store.newest_image_id(connection)
-            scores = self._newest(connection)
-            order = self._orders.get(queue, scores, newest, lambda: store.image_ids(connection))
+        order = self._prepared(queue)
         with self.database.writing() as connection:
             require(store.user(connection, user_id), "user", user_id)
             now = self._clock()
@@ -695,6 +703,8 @@ class AnnotationService:
                 leases.release_own(connection, user_id, [after])
             if queue == AUDIT_QUEUE:
                 return self._blind_page(connection, user_id, count, now)
+            if queue == LOOK_AGAIN:
+                return self._page_again(connection, user_id, count, now)
             below = _closed_from(queue, store.count_categories(connection))
             mine = leases.own_leases(connection, user_id, queue, below)
             total = store.count_open(connection, below)
@@ -712,6 +722,26 @@ class AnnotationService:
                 total=total,
                 blind=QUEUES[queue].blind,
             )
+
+    def _prepared(self, queue: str) -> QueueOrder:
+        """Order of a queue, and what else takes long, before anybody has to wait for it."""
+        if queue == LOOK_AGAIN:
+            self.looking_again.prepare()
+        with self.database.reading() as connection:
+            newest = store.newest_image_id(connection)
+            scores = self._newest(connection)
+            return self._orders.get(queue, scores, newest, lambda: store.image_ids(connection))
+
+    def _page_again(
+        self, connection: Connection, user_id: int, count: int, now: datetime
+    ) -> QueuePage:
+        shown = self.looking_again.hand_out(connection, user_id, count, now, LEASE)
+        view = self._view(connection, shown, None)
+        return QueuePage(
+            images=self.looking_again.states(connection, view, shown, SUGGESTIONS_SHOWN),
+            position=leases.count_visits(connection, user_id, LOOK_AGAIN),
+            total=self.looking_again.count(connection),
+        )
 
     def _blind_page(
         self, connection: Connection, user_id: int, count: int, now: datetime
@@ -965,13 +995,6 @@ def _rows(view: View) -> NDArray[np.void]:
         ],
         dtype=packed.ROW,
     )
-
-
-def _waiting(connection: Connection, queue: str, categories: int) -> int:
-    """Pictures with something to decide in a queue."""
-    if queue == AUDIT_QUEUE:
-        return contract_table.count_open_audits(connection)[1]
-    return store.count_open(connection, _closed_from(queue, categories))
 
 
 def _closed_from(queue: str, categories: int) -> int:

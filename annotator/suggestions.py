@@ -62,7 +62,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One undecided category of one picture.
+    """One category of one picture: undecided, or decided and looked at again (`judge`).
 
     Attributes:
         probability: that it is present, 0-1.
@@ -211,6 +211,37 @@ def rank_by_prior(
     """
     order = _most_probable(prior, np.asarray(labels, dtype=np.int8), categories)[:limit]
     return [_from_prior(categories[i], float(prior[i]), 0.5) for i in order]
+
+
+def judge(
+    row: ImageScores,
+    labels: NDArray[np.int8] | Sequence[int],
+    categories: Sequence[Named],
+    category_ids: Sequence[int],
+) -> list[Suggestion]:
+    """What the model says of decided cells of one picture, with what speaks against the decision.
+
+    A label never speaks for its own cell. Categories without a model are left out.
+
+    Args:
+        row: stored evidence of the picture.
+        labels: [C] as known now, in the order of ``categories``.
+        categories: all of the project.
+        category_ids: of the cells.
+    """
+    states = np.asarray(labels, dtype=np.int8)
+    columns = _columns(row.model, categories)
+    place = {category.id: i for i, category in enumerate(categories)}
+    names = {category.id: category.name for category in categories}
+    wanted = [place[ident] for ident in category_ids if ident in place]
+    wanted = [i for i in wanted if _has_model(row, int(columns[i]))]
+    if not wanted:
+        return []
+    live = _live(row, _to_fit_order(states, columns, row.model))
+    return [
+        _suggest(live, categories[i], int(columns[i]), names, -1 if states[i] > 0 else 1)
+        for i in wanted
+    ]
 
 
 def probabilities(
@@ -396,10 +427,12 @@ def _pair_terms(row: ImageScores, labels: NDArray[np.int8]) -> FloatVector:
     return np.asarray(model.pair_weight * evidence[:, None] * shares, dtype=np.float32)
 
 
-def _suggest(live: _Live, category: Named, column: int, names: Mapping[int, str]) -> Suggestion:
+def _suggest(
+    live: _Live, category: Named, column: int, names: Mapping[int, str], way: int = 1
+) -> Suggestion:
     probability = float(_sigmoid(live.logits[column]))
     threshold = _threshold(live.row.model, column)
-    reasons = _reasons(live, category, column, names)
+    reasons = _reasons(live, category, column, names, way)
     return Suggestion(
         category_id=category.id,
         name=category.name,
@@ -426,31 +459,41 @@ def _from_prior(category: Named, probability: float, threshold: float) -> Sugges
 
 
 def _reasons(
-    live: _Live, category: Named, column: int, names: Mapping[int, str]
+    live: _Live, category: Named, column: int, names: Mapping[int, str], way: int
 ) -> tuple[Reason, ...]:
-    """The kinds of source that push this category up, largest first; at least the picture."""
+    """The kinds of source that push this category one way, largest first; at least the picture.
+
+    Args:
+        live: evidence of the picture.
+        category: to give reasons for.
+        column: of the category in the fit.
+        names: of all categories.
+        way: 1 for what makes it likelier, -1 for what makes it less likely.
+    """
     push = {"classifier": 0.0, "ist": 0.0, "cst": 0.0}
     for source in live.row.model.stack:
         if source.kind in push and source.name in live.parts:
-            push[source.kind] += float(live.parts[source.name][column])
+            push[source.kind] += way * float(live.parts[source.name][column])
     least = max(TELLING, SHARE_OF_LARGEST * max(push.values()))
     strong = sorted((kind for kind in push if push[kind] >= least), key=lambda k: -push[k])
     if strong in ([], ["classifier"]):
-        return (Reason("classifier", "from the picture alone", push["classifier"]),)
+        return (Reason("classifier", "from the picture alone", way * push["classifier"]),)
     make = {
-        "ist": lambda: _ist_reason(live, column, push["ist"], names),
-        "cst": lambda: _cst_reason(live, category, column, push["cst"]),
-        "classifier": lambda: Reason("classifier", "from the picture", push["classifier"]),
+        "ist": lambda: _ist_reason(live, column, push["ist"], names, way),
+        "cst": lambda: _cst_reason(live, category, column, push["cst"], way),
+        "classifier": lambda: Reason("classifier", "from the picture", way * push["classifier"]),
     }
     return tuple(make[kind]() for kind in strong)
 
 
-def _ist_reason(live: _Live, column: int, contribution: float, names: Mapping[int, str]) -> Reason:
-    """Name the labels that speak for it: those present, or those absent if one of them is loudest.
+def _ist_reason(
+    live: _Live, column: int, push: float, names: Mapping[int, str], way: int
+) -> Reason:
+    """Name the labels that push that way: those present, or those absent if one of them is loudest.
 
     Example: "with dining table, bottle"; "no car here".
     """
-    terms = live.terms[column]
+    terms = way * live.terms[column]
     loudest = int(terms.argmax())
     speaking = np.flatnonzero(
         (live.labels == live.labels[loudest]) & (terms >= SHARE_OF_LARGEST * terms[loudest])
@@ -459,15 +502,17 @@ def _ist_reason(live: _Live, column: int, contribution: float, names: Mapping[in
     ids = tuple(int(i) for i in live.row.model.category_ids[speaking])
     listed = ", ".join(names[i] for i in ids)
     text = f"with {listed}" if live.labels[loudest] > 0 else f"no {listed} here"
-    return Reason("ist", text, contribution, category_ids=ids)
+    return Reason("ist", text, way * push, category_ids=ids)
 
 
-def _cst_reason(live: _Live, category: Named, column: int, contribution: float) -> Reason:
+def _cst_reason(live: _Live, category: Named, column: int, push: float, way: int) -> Reason:
     """Count the labelled examples among the nearest pictures: "looks like 6 labelled cups"."""
+    if way < 0:
+        return Reason("cst", "similar pictures speak against it", way * push)
     count = int(live.row.neighbour_present[column])
     noun = category.name if count == 1 else plural(category.name)
     text = f"looks like {count} labelled {noun}" if count else "similar pictures suggest it"
-    return Reason("cst", text, contribution, image_count=count)
+    return Reason("cst", text, push, image_count=count)
 
 
 def _source_evidence(live: _Live, column: int) -> tuple[SourceEvidence, ...]:

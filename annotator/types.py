@@ -109,6 +109,8 @@ class ImageState:
         known: decided cells in the order of the categories.
         suggestions: most probable first; a limited number.
         model_version_id: that the suggestions come from, None before the first version.
+        again: decided cells that the evidence contradicts, most contradicted first, with what
+            speaks against the decision; None where they are not asked about.
     """
 
     id: int
@@ -121,6 +123,7 @@ class ImageState:
     known: tuple[KnownCell, ...]
     suggestions: tuple[Suggestion, ...]
     model_version_id: int | None
+    again: tuple[Suggestion, ...] | None = None
 
 
 @dataclass(frozen=True)

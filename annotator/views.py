@@ -15,6 +15,7 @@ from annotator.suggestions import (
     CellEvidence,
     Suggestion,
     explain,
+    judge,
     probabilities,
     probability_of,
     rank,
@@ -101,6 +102,13 @@ class View:
             return tuple(rank_by_prior(prior, labels, self.categories, limit=limit))
         row = self._row(self.scores, image_id)
         return tuple(rank(row, labels, self.categories, prior=prior, limit=limit))
+
+    def opinions(self, image_id: int, category_ids: Sequence[int]) -> tuple[Suggestion, ...]:
+        """What the model says of decided cells of one picture; see `suggestions.judge`."""
+        if self.scores is None:
+            return ()
+        row = self._row(self.scores, image_id)
+        return tuple(judge(row, self.labels(image_id), self.categories, category_ids))
 
     def evidence(
         self, image_id: int, category_id: int, neighbour_states: Mapping[int, int]

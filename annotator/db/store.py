@@ -33,6 +33,7 @@ from sqlalchemy import (
     update,
 )
 
+from annotator.contradictions import SOURCE as LOOK_AGAIN
 from annotator.db import bulk
 from annotator.db import cells as packed
 from annotator.db import schema as t
@@ -562,7 +563,8 @@ def iter_export(connection: Connection) -> Iterator[ExportImage]:
 def answers(connection: Connection) -> Answers:
     """Decided cells that the model had given a probability before a person answered, counted.
 
-    Whole imports are no answers, whoever started them. Reads the whole table of decisions.
+    Whole imports are no answers, whoever started them, nor is what was looked at again. Reads the
+    whole table of decisions.
     """
     return Answers.of([tuple(row) for row in connection.execute(_ANSWERS)])
 
@@ -578,7 +580,10 @@ def answering_events(
     return found
 
 
-_IS_ANSWER = and_(t.event.c.kind == "decide", t.event.c.user_id.is_not(None))
+# Who looks again does so because the model disagreed: that says nothing of a suggestion.
+_IS_ANSWER = and_(
+    t.event.c.kind == "decide", t.event.c.user_id.is_not(None), t.event.c.source != LOOK_AGAIN
+)
 _SHOWN_VERSION = func.coalesce(t.event.c.model_version_id, 0)
 _ANSWERING = select(t.event.c.id, _SHOWN_VERSION, t.event.c.source).where(
     one_of(t.event.c.id), _IS_ANSWER

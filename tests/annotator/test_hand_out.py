@@ -13,8 +13,8 @@ from annotator.errors import InvalidInput, NotFound
 from annotator.queue_orders import QUEUES, Ids, QueueOrders
 from annotator.types import CellBatch
 
-OPEN = [name for name, kind in QUEUES.items() if not kind.blind]
-"""Queues that hold every open picture; what is asked blind is drawn first."""
+OPEN = [name for name, kind in QUEUES.items() if not kind.chosen]
+"""Queues that hold every open picture."""
 
 
 def ask(

@@ -127,13 +127,3 @@ def plain_suspicion(
     p = probability.astype(np.float32)
     found = np.where(labels == 1, 1 - p, p)
     return np.where(labels == 0, np.nan, found).astype(np.float32)
-
-
-def most_suspect(
-    values: NDArray[np.float32], limit: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the most suspect cells, most suspect first."""
-    flat = np.nan_to_num(values, nan=-1.0).ravel()
-    order = np.argsort(-flat, kind="stable")[:limit]
-    rows, columns = np.unravel_index(order[flat[order] > 0], values.shape)
-    return rows, columns

@@ -33,7 +33,7 @@ def look_again(
     from annotator.console import say, table
 
     with service_of(workspace) as service:
-        found = service.completion.contradicted(limit)
+        found = service.looking_again.cells(limit)
         names = {one.id: one.name for one in service.categories()}
         files = {one.image_id: service.image(one.image_id).file_name for one in found}
     if not found:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
@@ -14,7 +13,6 @@ from annotator.completion import asking, contracts, drafting
 from annotator.completion.contracts import ContractState
 from annotator.completion.drafting import Draft, Preview, Promise
 from annotator.completion.planning import Kind
-from annotator.contradictions import most_suspect, suspicion
 from annotator.db import contracts as db
 from annotator.db import store
 from annotator.db.cells import Cells
@@ -45,23 +43,6 @@ class Withdrawal:
     cells: int
     kept: int
     waiting: int
-
-
-@dataclass(frozen=True)
-class Contradicted:
-    """A decided cell that the evidence contradicts.
-
-    Attributes:
-        state: as decided, 1 or -1.
-        probability: that it is present, by a fit that had not seen this label.
-        suspicion: 0-1, see `annotator.contradictions`.
-    """
-
-    image_id: int
-    category_id: int
-    state: int
-    probability: float
-    suspicion: float
 
 
 class Completion:
@@ -325,42 +306,6 @@ class Completion:
             withdrawn_event_id=event_id,
             note=reason,
         )
-
-    # ------------------------------------------------------------------------------ look again
-
-    def contradicted(self, limit: int = 50) -> list[Contradicted]:
-        """Decided cells that out-of-fold evidence contradicts, most suspect first.
-
-        Only cells that are as they were when the model was fitted: of a later change it cannot be
-        out of fold. Empty before the first model.
-        """
-        with self._database.reading() as connection:
-            scores = self._scores(connection)
-            if scores is None:
-                return []
-            labels = self._labels(connection)
-        rows = scores.rows(labels.image_ids)
-        fitted = np.zeros_like(labels.states)
-        probability = np.full(labels.states.shape, np.nan, dtype=np.float32)
-        for place, category_id in enumerate(labels.category_ids.tolist()):
-            column = scores.column(category_id)
-            if column >= 0 and category_id not in scores.model.waiting:
-                there = rows >= 0
-                fitted[there, place] = scores.labels[rows[there], column]
-                probability[there, place] = scores.probability[rows[there], column]
-        unchanged = np.where(fitted == labels.states, labels.states, 0).astype(np.int8)
-        found = suspicion(probability, unchanged)
-        return [
-            Contradicted(
-                image_id=int(labels.image_ids[row]),
-                category_id=int(labels.category_ids[column]),
-                state=int(labels.states[row, column]),
-                probability=float(probability[row, column]),
-                suspicion=float(found[row, column]),
-            )
-            for row, column in zip(*(part.tolist() for part in most_suspect(found, limit)),
-                                   strict=True)
-        ]  # fmt: skip
 
     # --------------------------------------------------------------------------- the questions
 

@@ -402,22 +402,6 @@ def test_a_contract_can_be_proposed_listed_and_withdrawn_on_the_command_line(
     assert "is withdrawn" in run(app, ["contract", "withdraw", "1", *at]).output
 
 
-def test_decided_cells_that_contradict_the_evidence_are_listed(made: Contracted) -> None:
-    project = made.project
-    scores = RandomScores.make(IMAGES, 4, 0)
-    probability = np.full((IMAGES, 4), 0.1, np.float32)
-    probability[6, 1] = 0.97
-    project.decide(project.ana, *((i, 2, -1) for i in range(2, 30)))
-    project.add_version(replace(scores, probability=probability))
-    found = made.completion.contradicted(5)
-    assert (found[0].image_id, found[0].category_id, found[0].state) == (7, 2, -1)
-    assert found[0].suspicion > 0.9
-    project.decide(project.ana, (7, 2, 1))
-    assert (7, 2) not in {(one.image_id, one.category_id) for one in made.completion.contradicted()}
-    listed = CliRunner().invoke(app, ["look-again", "-w", str(project.workspace.path)])
-    assert listed.exit_code == 0
-
-
 def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(
     made: Contracted,
 ) -> None:
@@ -438,5 +422,9 @@ def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(
     checked = made.completion.checked()
     assert sum(one.correct.total for one in checked) == len(blind) > 0
     assert sum(one.correct.right for one in checked) == sum(cell.state == 1 for cell in blind)
-    withdraw_words(service, ana, 1)
+    said, button = withdrawal_words(made.completion.preview_withdrawal(1))
+    assert "would be unknown again" in said
+    left = cells - len(blind)
+    assert button == f"Withdraw: make {left} cells unknown"
+    assert withdraw_words(service, ana, 1).endswith(f"{left} cells unknown again.")
     assert made.completion.checked() == []

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from annotator.contradictions import most_suspect, plain_suspicion, suspicion
+from annotator.contradictions import Ranking, contradicted, plain_suspicion, suspicion
+
+
+def ranked(probability: np.ndarray, labels: np.ndarray, most: int = 100) -> Ranking:
+    """With the row and the column for ids."""
+    images, categories = labels.shape
+    model = np.ones(categories, bool)
+    return contradicted(
+        np.arange(images), np.arange(categories), probability, labels, model, most=most
+    )
 
 
 def test_planted_errors_come_first() -> None:
@@ -14,18 +26,49 @@ def test_planted_errors_come_first() -> None:
     probability = (1 / (1 + np.exp(-logit))).astype(np.float32)
     wrong = rng.random(truth.shape) < 0.02
     labels = np.where(wrong, -truth, truth).astype(np.int8)
-    found = most_suspect(suspicion(probability, labels), int(wrong.sum()))
-    assert wrong[found].mean() > 0.9
+    found = ranked(probability, labels, int(wrong.sum()))
+    assert wrong[found.image_ids, found.category_ids].mean() > 0.9
 
 
 def test_unknown_cells_and_categories_without_a_model_are_never_suspect() -> None:
     labels = np.array([[0, 1], [0, -1]], np.int8)
     probability = np.array([[0.9, np.nan], [0.1, np.nan]], np.float32)
-    rows, _ = most_suspect(suspicion(probability, labels), 10)
-    assert len(rows) == 0
+    assert len(ranked(probability, labels)) == 0
     assert np.isnan(plain_suspicion(probability, labels)[:, 0]).all()
 
 
 def test_what_is_usual_for_a_category_is_no_suspicion() -> None:
     labels = np.ones((4, 1), np.int8)
     assert (suspicion(np.full((4, 1), 0.2, np.float32), labels) < 1e-6).all()
+
+
+def test_a_lone_contradicted_cell_is_ranked_by_its_probability_alone() -> None:
+    labels = np.array([[1], [-1], [-1]], np.int8)
+    probability = np.array([[0.1], [0.6], [0.2]], np.float32)
+    found = ranked(probability, labels)
+    assert (found.image_ids.tolist(), found.states.tolist()) == ([0, 1], [1, -1])
+    assert np.allclose(found.suspicion, [0.9, 0.5])
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda columns: st.tuples(
+            arrays(np.float16, (5, columns), elements=st.floats(0, 1, width=16)),
+            arrays(np.int8, (5, columns), elements=st.sampled_from([-1, 0, 1])),
+        )
+    )
+)
+def test_the_ranking_is_that_of_the_whole_matrix(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    probability, labels = drawn
+    found = ranked(probability, labels, 1_000)
+    whole = suspicion(probability, labels)
+    against = plain_suspicion(probability, labels)
+    expected = (labels != 0) & (against > 0.5) & (whole > 0)
+    cells = found.image_ids, found.category_ids
+    assert len(found) == expected.sum()
+    assert expected[cells].all()
+    assert (labels[cells] == found.states).all()
+    assert np.allclose(whole[cells], found.suspicion, atol=1e-6)
+    assert (np.diff(found.suspicion) <= 0).all()
+    best = ranked(probability, labels, 3)
+    assert best.image_ids.tolist() == found.image_ids[:3].tolist()

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_project import NAMES, Project, RandomScores, make_project
+from typer.testing import CliRunner
 
+from annotator.cli import app
 from annotator.db import leases
 from annotator.errors import NotFound
 from annotator.service import CellChange
@@ -82,7 +84,8 @@ def test_the_command_lists_the_same_cells(doubtful: Project) -> None:
         (2, 1, -1),
         (4, 3, -1),
     ]
-    assert len(doubtful.service.looking_again.cells(1)) == 1
+    listed = CliRunner().invoke(app, ["look-again", "-w", str(doubtful.workspace.path)])
+    assert (listed.exit_code, listed.output.count("absent")) == (0, 3)
 
 
 def test_a_row_tells_what_the_model_says_and_why(doubtful: Project) -> None:

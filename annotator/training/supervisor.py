@@ -26,6 +26,9 @@ PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 while they wait for one another; where another process wants that core, a fit of a second takes half
 a minute. Read when torch is imported."""
 
+NICENESS = 10
+"""The server goes first whenever both want a core."""
+
 EXIT_WORKSPACE_IN_USE = 75  # sysexits' "temporary failure": another process trains this workspace
 _LOG_BYTES_KEPT = 1_000_000
 _REASON_CHARACTERS = 500
@@ -197,6 +200,7 @@ class Supervisor:
                 )
             except OSError as error:
                 return 1, 0, [f"the worker could not be started: {error}"]
+        _let_others_first(process.pid)
         with self._guard:
             self._process = process
             self._state = replace(self._state, status="running", pid=process.pid, retry_in=0.0)
@@ -221,6 +225,13 @@ class Supervisor:
 def log_tail(workspace: Path, lines: int = 50) -> list[str]:
     """Newest lines of the log of a workspace's worker, whichever process started it."""
     return _read_tail(workspace / LOG_FILE)[-lines:]
+
+
+def _let_others_first(pid: int) -> None:
+    """Lower the priority of a new process, before it has threads; importing torch takes seconds."""
+    if hasattr(os, "setpriority"):
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, pid, min(own + NICENESS, 19))
 
 
 def _end(process: subprocess.Popen[bytes], timeout: float) -> None:

@@ -72,7 +72,6 @@ from hst_core.trainer import EpochRecord
 VERSIONS_KEPT = 3
 POLL_SECONDS = 0.5
 MISSING_FILE_RETRY_SECONDS = 300.0
-NICENESS = 10  # the server goes first whenever both want a core
 _SHOWN_UNREADABLE = 100
 _HARD_EXIT_SECONDS = 15.0
 _MAPS_AT_ONCE = 4  # a tenth of a second each; more would hold up a fit
@@ -953,7 +952,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _obey_supervisor(stopping: threading.Event) -> None:
-    """End when the supervisor closes our input or dies, and stay out of the server's way."""
+    """End when the supervisor closes our input or dies."""
 
     def watch() -> None:
         # Not through sys.stdin: its lock, held here, would abort Python's own shutdown.
@@ -966,8 +965,6 @@ def _obey_supervisor(stopping: threading.Event) -> None:
 
     # Ctrl-C in the terminal reaches both processes; the server decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
     threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
 
 

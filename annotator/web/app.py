@@ -189,7 +189,7 @@ def run_server(
         trainer: Callable[[], str] = lambda: ""  # noqa: E731
         if train:
             supervisor = Supervisor(workspace.path, on_death=service.worker_died)
-            stack.enter_context(supervisor)
+            stack.callback(supervisor.stop)
             trainer = lambda: supervisor.state().sentence()  # noqa: E731
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(_SWITCH_SECONDS)
@@ -197,6 +197,8 @@ def run_server(
         app = create_app(workspace, service, trainer=trainer, hosts=hosts)
 
         def started() -> None:
+            if train:  # not sooner: its own start takes a core for seconds
+                supervisor.start()
             ready(address)
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -16,6 +16,7 @@ import pytest
 from annotator.training.supervisor import (
     EXIT_WORKSPACE_IN_USE,
     LOG_FILE,
+    NICENESS,
     Backoff,
     Supervisor,
     WorkerState,
@@ -52,6 +53,15 @@ def test_the_worker_does_not_burn_a_core_while_it_waits(tmp_path: Path) -> None:
     code = "import os, sys; print(os.environ['OMP_WAIT_POLICY'], flush=True); sys.stdin.read()"
     with supervising(tmp_path, code) as supervisor:
         until(lambda: supervisor.log_tail() == [os.environ.get("OMP_WAIT_POLICY", "PASSIVE")])
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="needs priorities")
+def test_the_worker_lets_others_go_first(tmp_path: Path) -> None:
+    own = os.nice(0)
+    code = f"import os, sys, time\nwhile os.nice(0) == {own} < 19: time.sleep(0.01)\n"
+    code += "print(os.nice(0), flush=True); sys.stdin.read()"
+    with supervising(tmp_path, code) as supervisor:
+        until(lambda: supervisor.log_tail() == [str(min(own + NICENESS, 19))])
 
 
 def test_stopping_asks_first(tmp_path: Path) -> None:

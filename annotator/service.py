@@ -43,6 +43,7 @@ from annotator.idempotency import digest_of, done_before
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
 from annotator.key_settings import clean_keys
+from annotator.known_counts import KnownCounts
 from annotator.looking_again import LookingAgain
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
@@ -161,6 +162,7 @@ class AnnotationService:
         self.sweeping = Sweeping(database, self._newest, self._answers, clock)
         self.category_changes = CategoryChanges(database, clock)
         self._activity = ActivityLog()
+        self._known = KnownCounts(database)
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -668,7 +670,7 @@ class AnnotationService:
             return contract_table.count_open_audits(connection)[1]
         if queue == LOOK_AGAIN:
             return self.looking_again.count(connection)
-        return store.count_open(connection, _closed_from(queue, categories))
+        return self._known.now().below(_closed_from(queue, categories))
 
     def next_images(
         self, user_id: int, queue: str, *, count: int = 1, after: int | None = None
@@ -707,21 +709,18 @@ class AnnotationService:
                 return self._page_again(connection, user_id, count, now)
             below = _closed_from(queue, store.count_categories(connection))
             mine = leases.own_leases(connection, user_id, queue, below)
-            total = store.count_open(connection, below)
+            total = self._known.now().below(below)
             hand = Hand(connection, user_id, queue, below)
             new = hand.pick(order, count - len(mine), set(mine), total)
             leases.renew_leases(connection, user_id, queue, now + LEASE)
             leases.lease_images(connection, user_id, queue, new, now + LEASE)
+            _offer(connection, self._view(connection, new, None).states(new, SUGGESTIONS_SHOWN))
+            position = leases.count_visits(connection, user_id, queue)
+        # What they show takes longer than all of this, and others can decide meanwhile.
+        with self.database.reading() as connection:
             shown = [*mine, *new][:count]
-            view = self._view(connection, shown, None)
-            states = view.states(shown, SUGGESTIONS_SHOWN)
-            _offer(connection, [state for state in states if state.id in set(new)])
-            return QueuePage(
-                images=states,
-                position=leases.count_visits(connection, user_id, queue),
-                total=total,
-                blind=QUEUES[queue].blind,
-            )
+            states = self._view(connection, shown, None).states(shown, SUGGESTIONS_SHOWN)
+        return QueuePage(states, position, total, QUEUES[queue].blind)
 
     def _prepared(self, queue: str) -> QueueOrder:
         """Order of a queue, and what else takes long, before anybody has to wait for it."""
@@ -785,7 +784,7 @@ class AnnotationService:
         """The project in numbers, the newest model version and what the worker is doing."""
         with self.database.reading() as connection:
             categories = store.categories(connection)
-            counts = store.counts(connection, len(categories))
+            people = store.count_users(connection)
             versions = store.ready_versions(connection, 1)
             version = store.model_version(connection, versions[0]) if versions else None
             jobs = store.jobs(connection, kind="worker", limit=1)
@@ -793,11 +792,15 @@ class AnnotationService:
             event_id = store.newest_event_id(connection)
         present = sum(category.present for category in categories)
         absent = sum(category.absent for category in categories)
+        pictures = self._known.now()
         recently = self._clock() - WORKER_SILENCE
         return Status(
-            **counts,
+            images=pictures.total,
+            images_open=pictures.below(len(categories)),
+            images_untouched=pictures.below(1),
+            users=people,
             categories=len(categories),
-            cells=counts["images"] * len(categories),
+            cells=pictures.total * len(categories),
             known=present + absent,
             present=present,
             absent=absent,

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    case,
     cast,
     delete,
     func,
@@ -216,13 +215,24 @@ def count_images(connection: Connection) -> int:
     return int(connection.scalar(select(func.count()).select_from(t.image)) or 0)
 
 
-def known_counts(connection: Connection) -> tuple[Ids, Ids]:
-    """Ids of all pictures, ascending, and how many of their cells are known."""
-    rows = _rows(
-        connection.execute(select(t.image.c.id, t.image.c.known).order_by(t.image.c.id)),
-        np.dtype([("id", "i8"), ("known", "i8")]),
-    )
+def known_counts(
+    connection: Connection, image_ids: Iterable[int] | None = None
+) -> tuple[Ids, Ids]:
+    """Ids of some pictures, or of all, ascending, and how many of their cells are known."""
+    dtype = np.dtype([("id", "i8"), ("known", "i8")])
+    if image_ids is None:
+        rows = _rows(connection.execute(_ALL_KNOWN), dtype)
+    else:
+        found = [
+            _rows(connection.execute(_SOME_KNOWN, {"ids": some}), dtype)
+            for some in _chunks(sorted(image_ids))
+        ]
+        rows = np.concatenate([np.empty(0, dtype), *found])
     return rows["id"].copy(), rows["known"].copy()
+
+
+_ALL_KNOWN = select(t.image.c.id, t.image.c.known).order_by(t.image.c.id)
+_SOME_KNOWN = _ALL_KNOWN.where(one_of(t.image.c.id))
 
 
 def image_names(connection: Connection) -> list[tuple[int, str, str]]:
@@ -304,24 +314,32 @@ _EVENT_PART = select(t.event_cells.c.cells).where(
 
 def cells_after(connection: Connection, event_id: int) -> Iterator[tuple[int, Cells]]:
     """(event id, cells) of all events newer than this one, in order, part by part."""
-    c = t.event_cells.c
-    numbers = connection.execute(
-        select(c.event_id, c.part).where(c.event_id > event_id).order_by(c.event_id, c.part)
-    )
-    for number, part in numbers.all():
+    for number, part in connection.execute(_PARTS_AFTER, {"event": event_id}).all():
         content = connection.scalar(_EVENT_PART, {"event": number, "part": part})
         yield number, packed.unpack(content or b"")
 
 
+_PARTS_AFTER = (
+    select(t.event_cells.c.event_id, t.event_cells.c.part)
+    .where(t.event_cells.c.event_id > bindparam("event"))
+    .order_by(t.event_cells.c.event_id, t.event_cells.c.part)
+)
+
+
 def newest_event_id(connection: Connection) -> int:
     """Largest event id, 0 before the first."""
-    return int(connection.scalar(select(func.max(t.event.c.id))) or 0)
+    return int(connection.scalar(_NEWEST_EVENT) or 0)
+
+
+_NEWEST_EVENT = select(func.max(t.event.c.id))
 
 
 def changed_cells_after(connection: Connection, event_id: int) -> int:
     """How many cells the events newer than this one changed."""
-    statement = select(func.sum(t.event.c.cell_count)).where(t.event.c.id > event_id)
-    return int(connection.scalar(statement) or 0)
+    return int(connection.scalar(_CHANGED_AFTER, {"event": event_id}) or 0)
+
+
+_CHANGED_AFTER = select(func.sum(t.event.c.cell_count)).where(t.event.c.id > bindparam("event"))
 
 
 def newest_undoable(connection: Connection, user_id: int) -> Event | None:
@@ -623,9 +641,11 @@ def set_model_version(connection: Connection, version_id: int, **values: Any) ->
 
 def model_version(connection: Connection, version_id: int) -> ModelVersion | None:
     """One version."""
-    c = t.model_version.c
-    row = connection.execute(select(t.model_version).where(c.id == version_id)).first()
+    row = connection.execute(_MODEL_VERSION, {"id": version_id}).first()
     return None if row is None else ModelVersion(*row)
+
+
+_MODEL_VERSION = select(t.model_version).where(t.model_version.c.id == bindparam("id"))
 
 
 def ready_versions(connection: Connection, limit: int = 5) -> list[int]:
@@ -665,13 +685,19 @@ def jobs(
     limit: int = 20,
 ) -> list[Job]:
     """The newest jobs, newest first."""
-    c = t.job.c
-    statement = select(t.job).order_by(c.id.desc()).limit(limit)
-    if kind is not None:
-        statement = statement.where(c.kind == kind)
-    if status is not None:
-        statement = statement.where(c.status == status)
-    return [Job(*row) for row in connection.execute(statement)]
+    asked = {"kind": kind, "status": status}
+    given = {name: value for name, value in asked.items() if value is not None}
+    rows = connection.execute(_JOBS[tuple(given)], {**given, "limit": limit})
+    return [Job(*row) for row in rows]
+
+
+_JOBS: dict[tuple[str, ...], Select[Any]] = {
+    names: select(t.job)
+    .where(*(t.job.c[name] == bindparam(name) for name in names))
+    .order_by(t.job.c.id.desc())
+    .limit(bindparam("limit"))
+    for names in ((), ("kind",), ("status",), ("kind", "status"))
+}
 
 
 def remove_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
@@ -692,31 +718,12 @@ def fail_jobs_of(connection: Connection, pid: int | None, reason: str, at: datet
     return changed.rowcount
 
 
-def count_open(connection: Connection, below: int) -> int:
-    """How many pictures have fewer known cells than this."""
-    return int(connection.scalar(_COUNT_OPEN, {"below": below}) or 0)
+def count_users(connection: Connection) -> int:
+    """How many people there are."""
+    return int(connection.scalar(_COUNT_USERS) or 0)
 
 
-_COUNT_OPEN = select(func.count()).where(t.image.c.known < bindparam("below"))
-
-
-def counts(connection: Connection, categories_total: int) -> dict[str, int]:
-    """Pictures, people, open and untouched pictures."""
-    known = t.image.c.known
-    row = connection.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(case((known < categories_total, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((known == 0, 1), else_=0)), 0),
-        ).select_from(t.image)
-    ).one()
-    people = connection.scalar(select(func.count()).select_from(t.user))
-    return {
-        "images": int(row[0]),
-        "images_open": int(row[1]),
-        "images_untouched": int(row[2]),
-        "users": int(people or 0),
-    }
+_COUNT_USERS = select(func.count()).select_from(t.user)
 
 
 # ------------------------------------------------------------------------------------- helpers

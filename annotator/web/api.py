@@ -101,9 +101,7 @@ def make_router(
     def status(request: Request) -> StatusOut:
         """Workspace, counts, newest model version, what the trainer does."""
         check_workspace(request, identity)
-        jobs = service.jobs(kind="worker", limit=1)
-        job = jobs[0] if jobs else None
-        return StatusOut.of(service.status(), job, workspace, identity, trainer())
+        return StatusOut.of(service.status(), workspace, identity, trainer())
 
     @router.get("/categories")
     def categories() -> list[CategoryOut]:

@@ -398,13 +398,12 @@ class StatusOut(BaseModel):
     def of(
         cls,
         status: types.Status,
-        job: types.Job | None,
         workspace: Workspace,
         identity: str,
         trainer: str,
     ) -> Self:
-        """From the service's status and the trainer's newest job."""
-        version = status.model_version
+        """From the service's status."""
+        version, job = status.model_version, status.job
         return cls(
             workspace=WorkspaceOut(
                 id=identity, name=workspace.settings.name or workspace.path.name

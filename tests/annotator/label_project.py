@@ -87,6 +87,10 @@ class Project:
             assert (category.present, category.absent) == (states.count(1), states.count(-1))
         for image_id, number in zip(image_ids.tolist(), known.tolist(), strict=True):
             assert number == sum(i == image_id for i, _ in table)
+        status = self.service.status()
+        assert status.images == len(known)
+        assert status.images_untouched == np.count_nonzero(known == 0)
+        assert status.images_open == np.count_nonzero(known < len(categories))
 
     def add_version(
         self, scores: RandomScores | None = None, *, waiting: Mapping[int, str] | None = None

@@ -9,6 +9,7 @@ SOURCES = {
     "import": "Import",
     "contract": "Automatic, under a contract",
     "audit": "Audit",
+    "look-again": "Look again",
     "categories": "Merged or deleted categories",
     "similar": "Similar pictures",
     "cli": "Command line",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, encode, inWords, toWhere } from "../../../annotator/web/static/js/browse/filter.js";
+import { decode, encode, inWords, sourceName, toWhere } from "../../../annotator/web/static/js/browse/filter.js";
 import { commandOf } from "../../../annotator/web/static/js/browse/keys.js";
 import { layoutOf, moved, rowsInSight, scrollTo } from "../../../annotator/web/static/js/browse/layout.js";
 import * as selection from "../../../annotator/web/static/js/browse/selection.js";
@@ -282,4 +282,8 @@ test("places that are scrolled past are not fetched", async () => {
   before();
   await new Promise((resolve) => setTimeout(resolve));
   assert.ok(asked.every((start) => start >= 89_000));
+});
+
+test("a source is told by its name", () => {
+  assert.deepEqual(["focus", "look-again", ""].map(sourceName), ["Focus", "Look again", ""]);
 });

@@ -91,9 +91,9 @@ function dayName(day) {
   return new Date(year, month - 1, date).toLocaleDateString(undefined, options);
 }
 
-/** "focus" -> "Focus": where a cell was decided. */
+/** "look-again" -> "Look again": where a cell was decided. */
 export function sourceName(source) {
-  return source ? source[0].toUpperCase() + source.slice(1) : source;
+  return source ? source[0].toUpperCase() + source.slice(1).replaceAll("-", " ") : source;
 }
 
 /** How a list is sorted, in words. */

@@ -3,6 +3,7 @@
 import { markOf, offeredEvent, takenBack, withOffer } from "../history.js";
 import { without } from "../notices.js";
 import { verdict } from "../words.js";
+import { confirms, sourceOf } from "./again.js";
 import { flagAcknowledged, flagRefused } from "./flag_steps.js";
 import { regiveSlots, takeImages } from "./lists.js";
 import { fetch, goForward, openAt, placeOf, withTrail } from "./queue_steps.js";
@@ -16,7 +17,9 @@ export function decide(state, pairs, key) {
   const image = currentImage(state);
   if (!image) return [state, []];
   const known = cellsOf(state, image.id);
-  const changed = pairs.filter(([category, value]) => (known.get(category)?.state ?? 0) !== value);
+  const changed = pairs.filter(
+    ([category, value]) => (known.get(category)?.state ?? 0) !== value || confirms(image, known, category),
+  );
   if (!changed.length) {
     const [category, value] = pairs[0] ?? [];
     if (category === undefined) return [state, []];
@@ -27,12 +30,14 @@ export function decide(state, pairs, key) {
     image: image.id,
     category,
     state: known.get(category)?.state ?? 0,
+    source: known.get(category)?.source,
+    user: known.get(category)?.user,
   }));
   const entry = {
     key,
     kind: "decide",
     cells,
-    source: image.blind ? state.queue : "focus",
+    source: sourceOf(image, state.queue, changed.map(([category]) => category)),
     model: state.lists.get(image.id)?.model ?? null,
     text: `${describe(state, cells)} in ${image.file_name}`,
   };
@@ -57,7 +62,10 @@ export function decideSlot(state, { slot, value, key, at }) {
   return decide(state, [[row.category, value]], key);
 }
 
-/** Absent for what is listed, undecided and was there long enough to be read; then the next. */
+/**
+ * Absent for what is listed, undecided and was there long enough to be read; then the next. What is
+ * looked at again is decided already: it wants an answer of its own.
+ */
 export function restAbsent(state, { key, at }) {
   const image = currentImage(state);
   if (!image) return goForward(state, at);
@@ -67,7 +75,7 @@ export function restAbsent(state, { key, at }) {
   if (state.shownAt === null || at - state.shownAt < SETTLE_MS) {
     return [announce(state, "The picture has just appeared; nothing was marked"), []];
   }
-  const rest = rowsHere(state).filter((row) => row.state === 0 && settled(row, at));
+  const rest = rowsHere(state).filter((row) => row.open && !row.again && settled(row, at));
   const pairs = rest.map((row) => [row.category, -1]);
   const [decided, effects] = pairs.length ? decide(state, pairs, key) : [state, []];
   const [moved, more] = goForward(decided, at);
@@ -205,6 +213,6 @@ function selectUndecided(state) {
   const rows = rowsHere(state);
   const from = rows.findIndex((row) => row.category === state.selected);
   const order = [...rows.slice(from + 1), ...rows.slice(0, Math.max(from, 0))];
-  const next = order.find((row) => row.state === 0);
+  const next = order.find((row) => row.open);
   return next ? { ...state, selected: next.category } : state;
 }

@@ -1,5 +1,6 @@
 // What stands where the picture would be when there is none: what is so, and what to do next.
 
+import { LOOK_AGAIN } from "./again.js";
 import { currentImage } from "./state.js";
 
 /** {title, text}, or null when there is a picture to show. */
@@ -29,6 +30,18 @@ export function emptyState(state, { online }) {
     return {
       title: "The server does not answer",
       text: "What you marked is kept here. The next picture comes when it is back.",
+    };
+  }
+  if (state.ended && state.queue === LOOK_AGAIN) {
+    return {
+      title: "Nothing to look at again",
+      text: "No decided cell contradicts what the model has learned. Choose another queue below.",
+    };
+  }
+  if (state.ended && state.queue === "audit") {
+    return {
+      title: "No blind question waits",
+      text: "What the answers prove stands on Progress, under Automatic decisions. Choose another order below to go on.",
     };
   }
   if (state.ended) {

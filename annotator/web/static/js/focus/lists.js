@@ -1,13 +1,15 @@
 // The rows of a picture: fixed when it opens, followed in place by newer numbers.
 
 import { plural } from "../words.js";
+import { isOpen, rowsAgain } from "./again.js";
 import { SLOTS, announce, cellsOf, currentImage, moreHere, offered } from "./state.js";
 import { withEvidence } from "./why_steps.js";
 
 /** The rows of a picture at the moment it opens. */
 export function freshList(state, id) {
   const image = state.images.get(id);
-  const rows = offered(state, image)
+  const again = rowsAgain(image);
+  const rows = (again.length ? again : offered(state, image))
     .slice(0, SLOTS)
     .map((suggestion, i) => ({ ...suggestion, slot: i + 1, since: 0 }));
   return { rows, model: image.model_version ?? null };
@@ -20,12 +22,17 @@ export function takeImages(state, images, at, { keepLists = false } = {}) {
     const old = next.images.get(image.id);
     // What is asked blind stays blind: other answers carry what it must not show.
     if (old?.blind && !image.blind && !keepLists) continue;
-    if (Boolean(old?.blind) === Boolean(image.blind) && !isNewer(image, old)) continue;
-    next.images.set(image.id, image);
+    // Only a queue says what is looked at again; other answers leave it.
+    const again = image.again ?? old?.again ?? null;
+    if (Boolean(old?.blind) === Boolean(image.blind) && !isNewer(image, old)) {
+      next.images.set(image.id, { ...old, again });
+      continue;
+    }
+    next.images.set(image.id, { ...image, again });
     const list = next.lists.get(image.id);
     // Numbers of another model version would change the order that was promised to stay.
     if (list && !keepLists && list.model === (image.model_version ?? null)) {
-      next.lists.set(image.id, followed(next, image, list, at ?? 0));
+      next.lists.set(image.id, followed(next, next.images.get(image.id), list, at ?? 0));
     }
   }
   return next;
@@ -43,7 +50,7 @@ function followed(state, image, list, at) {
   const now = new Map(image.suggestions.map((s) => [s.category, s]));
   let rows = list.rows.map((row) => ({ ...row, ...(now.get(row.category) ?? {}) }));
   const listed = new Set(rows.map((row) => row.category));
-  const risen = image.suggestions.filter(
+  const risen = rowsAgain(image).length ? [] : image.suggestions.filter(
     (s) => s.above && !listed.has(s.category) && !cells.has(s.category),
   );
   for (const suggestion of risen) {
@@ -64,7 +71,7 @@ export function regiveSlots(state) {
   const cells = cellsOf(state, image.id);
   const taken = new Set(list.rows.filter((r) => r.slot !== null).map((r) => r.slot));
   const rows = list.rows.map((row) => {
-    if (row.slot !== null || cells.has(row.category)) return row;
+    if (row.slot !== null || !isOpen(row, cells.get(row.category))) return row;
     for (let slot = 1; slot <= SLOTS; slot++) {
       if (!taken.has(slot)) {
         taken.add(slot);
@@ -91,6 +98,8 @@ export function showMore(state, { at }) {
 function freeDecidedSlots(state, id) {
   const cells = cellsOf(state, id);
   const list = state.lists.get(id);
-  const rows = list.rows.map((row) => (cells.has(row.category) ? { ...row, slot: null } : row));
+  const rows = list.rows.map((row) =>
+    isOpen(row, cells.get(row.category)) ? row : { ...row, slot: null },
+  );
   return { ...state, lists: new Map(state.lists).set(id, { ...list, rows }) };
 }

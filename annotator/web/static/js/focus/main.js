@@ -3,6 +3,7 @@
 import { attr, h } from "../dom.js";
 import { makeNotices } from "../notices.js";
 import { plural } from "../words.js";
+import { rowsAgain } from "./again.js";
 import { emptyState, modelHint } from "./empty.js";
 import { makeFlagList, makeFlagging } from "./flagging.js";
 import { makeFrame } from "./frame.js";
@@ -222,6 +223,7 @@ function makeView(send, getState, pictures, session) {
   const panel = h("div.panel", {}, known.element, suggested, foot);
   const element = h("div.focus", {}, frame.element, panel, help.element, flagList.element, said);
   drawKeys();
+  let looking = false; // whether the legend is that of looking again
 
   function render(state) {
     const empty = emptyState(state, session.outbox?.state ?? { online: session.online });
@@ -231,7 +233,9 @@ function makeView(send, getState, pictures, session) {
     flagging.render(state);
     flagList.render(state);
     known.render(knownHere(state));
-    attr(heading, "text", image?.blind ? "Asked, without a suggestion" : "Suggested, most useful first");
+    const again = Boolean(image) && rowsAgain(image).length > 0;
+    attr(heading, "text", headingOf(image, again));
+    if (again !== looking) drawKeys(again);
     const list = rowsHere(state);
     rows.render(image?.id, list, {
       selected: state.selected,
@@ -243,8 +247,8 @@ function makeView(send, getState, pictures, session) {
     const further = image ? moreHere(state).length : 0;
     more.hidden = further === 0;
     attr(more, "text", `${plural(Math.min(9, further), "more suggestion")} of ${further}`);
-    done.hidden = !image || list.some((row) => row.state === 0);
-    attr(done, "text", further ? "All of these are decided." : "Everything is decided here. Enter goes on.");
+    done.hidden = !image || list.some((row) => row.open);
+    attr(done, "text", further ? "All of these are decided." : `Everything is ${again ? "answered" : "decided"} here. Enter goes on.`);
     const line = image ? modelHint(state) : null;
     hint.hidden = !line;
     attr(hint, "text", line ?? "");
@@ -258,17 +262,24 @@ function makeView(send, getState, pictures, session) {
     }
   }
 
-  function drawKeys() {
-    legend.replaceChildren(...legendParts(session.keys, () => send({ type: "help" })));
+  function drawKeys(again = looking) {
+    looking = again;
+    legend.replaceChildren(...legendParts(session.keys, () => send({ type: "help" }), again));
   }
 
   return { element, render, drawKeys, typing, frame };
 }
 
 /** The keys that are used most, as this person has them. */
-function legendParts(keys, openHelp) {
+function headingOf(image, again) {
+  if (again) return "Decided, but the model disagrees";
+  return image?.blind ? "Asked, without a suggestion" : "Suggested, most useful first";
+}
+
+function legendParts(keys, openHelp, again) {
   return LEGEND.filter(([action]) => keys[action].length).map(([action, text, before = ""]) => {
-    const parts = [h("kbd", { text: before + capOf(keys[action][0]) }), ` ${text}`];
+    const words = again && action === "restAbsent" ? "next" : text;
+    const parts = [h("kbd", { text: before + capOf(keys[action][0]) }), ` ${words}`];
     return action === "help"
       ? h("button", { type: "button", onclick: openHelp }, ...parts)
       : h("span", {}, ...parts);

@@ -1,6 +1,7 @@
 // Steps through the queue: pages of pictures, forward, back, pictures from other pages.
 
 import { without } from "../notices.js";
+import { LOOK_AGAIN, asksAgain, handedOut, rowsAgain } from "./again.js";
 import { freshList, takeImages } from "./lists.js";
 import { announce, askable, cellsOf, currentImage, rowsHere, say } from "./state.js";
 import { forgetMaps, withEvidence } from "./why_steps.js";
@@ -17,14 +18,13 @@ export function fetch(state, after, open = false) {
 
 export function takePage(state, { images: found, position, total, blind, asked, open, at }) {
   if (asked !== state.asked) return [state, []]; // the person was faster than the answer
-  const images = blind ? found.map((image) => ({ ...image, blind: true })) : found;
+  const images = found.map((image) => ({ ...handedOut(image), ...(blind && { blind: true }) }));
   const taken = takeImages(state, images, at, { keepLists: true });
   const positions = new Map(state.positions);
   images.forEach((image, i) => positions.set(image.id, position + i));
   const current = open ? null : (currentImage(state)?.id ?? null);
   // The server may not have the newest decisions yet and hand a picture out that is done.
-  const done = (image) =>
-    cellsOf(taken, image.id).size >= (state.queue === "unlabelled" ? 1 : image.cells_total);
+  const done = (image) => isDone(state.queue, taken.images.get(image.id), cellsOf(taken, image.id));
   const ahead = images
     .filter((image) => image.id !== current && !done(image))
     .map((image) => image.id);
@@ -44,6 +44,11 @@ export function takePage(state, { images: found, position, total, blind, asked, 
     return [opened, [...effects, ...more]];
   }
   return [next, effects];
+}
+
+function isDone(queue, image, cells) {
+  if (queue === LOOK_AGAIN) return !asksAgain(image, cells);
+  return cells.size >= (queue === "unlabelled" ? 1 : image.cells_total);
 }
 
 /** A new model version: what was fetched ahead is asked for again; the open picture stays. */
@@ -115,7 +120,7 @@ export function goBack(state, at) {
 
 /** A picture from another page, before the one that is open: the way forward leads back to it. */
 export function visit(state, { image, at }) {
-  const known = takeImages(state, [image], at, { keepLists: true });
+  const known = takeImages(state, [handedOut(image)], at, { keepLists: true });
   if (currentImage(known)?.id === image.id) return [known, []];
   const place = Math.max(0, Math.min(known.cursor, known.trail.length));
   const trail = [...known.trail.slice(0, place), image.id, ...known.trail.slice(place)];
@@ -140,9 +145,10 @@ export function openAt(state, cursor, at) {
     notices: without(state.notices, "model", "others", "info"),
   };
   const rows = rowsHere(next);
-  next.selected = rows.find((row) => row.state === 0)?.category ?? rows[0]?.category ?? null;
+  next.selected = rows.find((row) => row.open)?.category ?? rows[0]?.category ?? null;
   const image = next.images.get(id);
-  next = announce(next, `${image.file_name}. ${rows.length} suggested.`);
+  const what = rowsAgain(image).length ? "to look at again" : "suggested";
+  next = announce(next, `${image.file_name}. ${rows.length} ${what}.`);
   const [withWhy, effects] = withEvidence(next);
   return [withWhy, [{ type: "open", image: id }, ...effects]];
 }

@@ -2,6 +2,7 @@
 
 import { attr, h, keyed } from "../dom.js";
 import { percent, verdict } from "../words.js";
+import { againText } from "./again.js";
 import { capOf } from "./keys.js";
 import { rowLabel } from "./state.js";
 import { whyElements } from "./why.js";
@@ -41,13 +42,13 @@ export function makeRows(send, thumbnailUrl) {
     const isSelected = row.category === selected;
     item.classList.toggle("selected", isSelected);
     attr(item, "aria-current", isSelected ? "true" : null);
-    attr(item, "data-state", String(row.state));
+    attr(item, "data-state", String(row.open ? 0 : row.state));
     const key = row.slot ? capOf(keys[`slot${row.slot}`][0] ?? "·") : "·";
-    attr(cap, "text", row.state > 0 ? "✓" : row.state < 0 ? "✕" : key);
+    attr(cap, "text", row.open || row.state === 0 ? key : row.state > 0 ? "✓" : "✕");
     attr(cap, "aria-label", `${row.name}: mark present`);
     attr(cap, "title", row.slot ? `present (${key}), absent (Shift ${key})` : "present");
     attr(name, "text", row.name);
-    attr(reason, "text", row.state ? verdict(row.state) : reasonText(row, hasModel));
+    attr(reason, "text", row.open || row.again ? reasonText(row, hasModel) : verdict(row.state));
     const ranked = row.probability !== null;
     bar.style.visibility = ranked ? "" : "hidden";
     if (ranked) {
@@ -110,6 +111,7 @@ export function makeRows(send, thumbnailUrl) {
 }
 
 function reasonText(row, hasModel) {
+  if (row.again) return againText(row);
   if (row.source === "none" || (row.source === "prior" && !hasModel)) return "";
   if (row.source === "prior") return "no model for it yet, by how common it is";
   return row.reasons.map((reason) => reason.text).join("; ");

@@ -10,6 +10,7 @@
 
 import { noticed } from "../notices.js";
 import { percent, verdict } from "../words.js";
+import { againText, isOpen, rowsAgain } from "./again.js";
 
 export const SLOTS = 9;
 
@@ -83,7 +84,8 @@ export function cellsOf(state, imageId) {
       if (cell.image !== imageId) continue;
       cells.delete(cell.category);
       if (cell.state !== 0) {
-        cells.set(cell.category, { state: cell.state, source: "focus", user: null, saved: false });
+        const { source = entry.source ?? "focus", user = null } = cell;
+        cells.set(cell.category, { state: cell.state, source, user, saved: false });
       }
     }
   }
@@ -101,7 +103,7 @@ export function knownHere(state) {
   return { present: pick(1), absent: pick(-1), count: cells.size };
 }
 
-/** Rows of the open picture with what is known of each now. */
+/** Rows of the open picture with what is known of each now; `open` ones wait for an answer. */
 export function rowsHere(state) {
   const image = currentImage(state);
   if (!image) return [];
@@ -109,6 +111,7 @@ export function rowsHere(state) {
   return (state.lists.get(image.id)?.rows ?? []).map((row) => ({
     ...row,
     state: cells.get(row.category)?.state ?? 0,
+    open: isOpen(row, cells.get(row.category)),
   }));
 }
 
@@ -117,7 +120,8 @@ export function moreHere(state) {
   const image = currentImage(state);
   if (!image) return [];
   const listed = new Set((state.lists.get(image.id)?.rows ?? []).map((row) => row.category));
-  return offered(state, image).filter((suggestion) => !listed.has(suggestion.category));
+  const all = [...rowsAgain(image), ...offered(state, image)];
+  return all.filter((suggestion) => !listed.has(suggestion.category));
 }
 
 /** Open flags of the picture on screen, those on their way to the server included. */
@@ -179,6 +183,7 @@ export function describe(state, cells) {
 
 /** For a row's name to screen readers: "cup, 93 % likely, above its threshold". */
 export function rowLabel(row) {
+  if (row.again) return `${row.name}, ${againText(row)}`;
   const state = row.state === 0 ? "" : `, marked ${verdict(row.state)}`;
   if (row.probability === null) return `${row.name}${state}`;
   const side = row.above ? "above" : "below";

@@ -215,9 +215,7 @@ def count_images(connection: Connection) -> int:
     return int(connection.scalar(select(func.count()).select_from(t.image)) or 0)
 
 
-def known_counts(
-    connection: Connection, image_ids: Iterable[int] | None = None
-) -> tuple[Ids, Ids]:
+def known_counts(connection: Connection, image_ids: Iterable[int] | None = None) -> tuple[Ids, Ids]:
     """Ids of some pictures, or of all, ascending, and how many of their cells are known."""
     dtype = np.dtype([("id", "i8"), ("known", "i8")])
     if image_ids is None:

@@ -100,13 +100,19 @@ def simulate(
 @contract_app.command("propose")
 def propose_contract(
     kind: Annotated[
-        Literal["accept", "reject"],
-        typer.Argument(help="Accept probable cells as present, or reject improbable ones."),
+        Literal["accept", "reject", "finish"],
+        typer.Argument(
+            help="Accept probable cells as present, reject improbable ones, or finish: decide all "
+            "that is left as the model says."
+        ),
     ],
     target: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share that may be wrong (accept) or of present cells missed."
+            min=0,
+            max=1,
+            help="Share that may be wrong of what it decides (accept) or of all cells (finish), or "
+            "of present cells missed (reject).",
         ),
     ] = 0.02,
     confidence: Annotated[float, typer.Option(min=0, max=1, help="Of the promise.")] = 0.95,

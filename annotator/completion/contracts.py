@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import require
-from annotator.completion import pools
+from annotator.completion import finishing, pools
 from annotator.completion.drafting import Draft
-from annotator.completion.planning import Kind, bound_after, level_of_look
+from annotator.completion.planning import bound_after, level_of_look
 from annotator.completion.pools import Pool
 from annotator.db import cells as packed
 from annotator.db import contracts as db
@@ -34,6 +34,7 @@ from annotator.importing import BulkChange
 from annotator.precision import Share
 from annotator.standing import Checked
 from annotator.types import Audit, CellBatch, Contract, Event
+from annotator.wording import at_least, at_most, counted, per_cent
 
 SOURCE = "contract"
 AUDIT_SOURCE = "audit"
@@ -104,6 +105,13 @@ def propose(
         "expected_wrong": planned.expected_wrong,
         "known_present": drafted.known_present,
     }
+    asked, others = drafted.asked, drafted.outside
+    if promise.kind == finishing.KIND:
+        asked = asked[: finishing.portion(planned.answers, 0)]
+        config |= {"allowed": drafted.allowed, "portions": [len(asked)], "asked": len(asked)}
+        # Each proposal spends its share at once, as every answer to it may be looked at.
+        config |= {"planned": planned.answers, "looks": drafted.looks + 1}
+        config |= {"level": level_of_look(promise.confidence, drafted.looks)}
     contract_id = db.add(
         connection,
         kind=promise.kind,
@@ -117,7 +125,6 @@ def propose(
         config=config,
     )
     pool.save(workspace, contract_id)
-    asked, others = drafted.asked, drafted.outside
     _ask(connection, contract_id, db.PROPOSAL, pool, range(len(asked)), asked, at)
     _ask(connection, contract_id, db.OUTSIDE, pool, range(len(others)), others, at)
     return require(db.one(connection, contract_id), "contract", contract_id)
@@ -133,6 +140,8 @@ def extend(connection: Connection, workspace: Path, contract: Contract, at: date
     if state(connection, contract).stage != "unproved":
         raise Conflict(f"contract {contract.id} does not wait for more answers")
     pool = Pool.load(workspace, contract.id, config["digest"])
+    if contract.kind == finishing.KIND:
+        return _ask_on(connection, contract, pool, at)
     more = min(config["asked"], config["pool"] - config["asked"])
     if more <= 0:
         raise Conflict(f"all cells of contract {contract.id} have been asked (withdraw it)")
@@ -143,7 +152,7 @@ def extend(connection: Connection, workspace: Path, contract: Contract, at: date
     return require(db.one(connection, contract.id), "contract", contract.id)
 
 
-def settle(connection: Connection, workspace: Path, contract: Contract) -> Contract:
+def settle(connection: Connection, workspace: Path, contract: Contract, at: datetime) -> Contract:
     """Look at the answers if all are in and nobody has; otherwise change nothing."""
     config = dict(contract.config)
     if contract.status != db.PROPOSED or config.get("looked"):
@@ -152,6 +161,8 @@ def settle(connection: Connection, workspace: Path, contract: Contract) -> Contr
     others = db.audits(connection, contract.id, db.OUTSIDE)
     if any(audit.state is None for audit in [*audits, *others]):
         return contract
+    if contract.kind == finishing.KIND:
+        return _settle_finish(connection, workspace, contract, audits, at)
     # Imported here, as scipy below it takes a third of a second that starting need not spend.
     from hst_core.contracts import fit_contract
 
@@ -164,7 +175,7 @@ def settle(connection: Connection, workspace: Path, contract: Contract) -> Contr
     counted = (sum(a.state == 1 for a in others), len(others), int((~pool.inside).sum()))
     level = level_of_look(contract.confidence, config["looks"])
     found = fit_contract(
-        _kind(contract),
+        "accept" if contract.kind == "accept" else "reject",
         pool.score[pool.inside],
         audited[pool.inside],
         present[pool.inside],
@@ -224,7 +235,7 @@ def apply(
         summary={},
     )
     change = BulkChange(connection, event_id, overwrite=False)
-    for piece in _batch(pool, inside, _decided_state(contract)).pieces(packed.PART):
+    for piece in _batch(contract, pool, inside).pieces(packed.PART):
         change.add(piece)
     bound = _bound_now(contract, change)
     if change.added == 0 or bound > contract.target:
@@ -258,10 +269,18 @@ def look_at_watched(connection: Connection, contract: Contract, at: datetime) ->
     if contract.status != db.ACTIVE or any(audit.state is None for audit in audits):
         return None
     config = contract.config
-    wrong = sum(audit.state != _decided_state(contract) for audit in audits)
+    wrong = sum(not _agrees(contract, audit) for audit in audits)
+    if contract.kind == finishing.KIND:
+        if finishing.broken(contract, len(audits), wrong):
+            return (
+                f"{wrong:,} of {len(audits):,} blind answers since disagreed: more is wrong than "
+                f"the {at_most(contract.target)} of all cells that were promised"
+            )
+        _watch_on(connection, contract, at)
+        return None
     answers, errors = config["audited"] + len(audits), config["errors"] + wrong
     bound = bound_after(
-        _kind(contract),
+        "accept" if contract.kind == "accept" else "reject",
         decided=contract.cells,
         audited=config["audited"],
         watched=len(audits),
@@ -272,8 +291,8 @@ def look_at_watched(connection: Connection, contract: Contract, at: datetime) ->
     if bound > contract.target:
         what = "wrong" if contract.kind == "accept" else "missed"
         return (
-            f"{errors:,} of {answers:,} blind answers disagreed: up to {bound:.2%} may be {what}, "
-            f"promised were {contract.target:.2%}"
+            f"{errors:,} of {answers:,} blind answers disagreed: up to {at_most(bound)} may be "
+            f"{what}, promised were {at_most(contract.target)}"
         )
     db.change(connection, contract.id, bound=bound)
     _watch_on(connection, contract, at)
@@ -285,15 +304,14 @@ def state(connection: Connection, contract: Contract) -> ContractState:
     asked = db.audits(connection, contract.id, db.PROPOSAL, db.OUTSIDE)
     watched = [a for a in db.audits(connection, contract.id, db.WATCH) if a.state is not None]
     answered = [audit for audit in asked if audit.state is not None]
-    decided = _decided_state(contract)
     return ContractState(
         contract=contract,
         stage=_stage(contract),
         asked=len(asked),
         answered=len(answered),
-        wrong=sum(a.state != decided for a in answered if a.stream == db.PROPOSAL),
+        wrong=sum(not _agrees(contract, a) for a in answered if a.stream == db.PROPOSAL),
         watched=len(watched),
-        watched_wrong=sum(audit.state != decided for audit in watched),
+        watched_wrong=sum(not _agrees(contract, audit) for audit in watched),
         expected_cells=int(contract.config["pool"]) - int(contract.config["asked"]),
     )
 
@@ -305,8 +323,7 @@ def checked(connection: Connection, contract: Contract) -> list[Checked]:
         decided |= set(np.unique(cells["category"]).tolist())
     answers = [a for a in db.audits(connection, contract.id, db.WATCH) if a.state is not None]
     total = Counter(audit.category_id for audit in answers)
-    state_ = _decided_state(contract)
-    right = Counter(audit.category_id for audit in answers if audit.state == state_)
+    right = Counter(audit.category_id for audit in answers if _agrees(contract, audit))
     return [
         Checked(contract.id, contract.kind, one, Share(right[one], total[one]))
         for one in sorted(decided)
@@ -378,6 +395,69 @@ def _ask(
     db.add_audits(connection, rows)
 
 
+def _settle_finish(
+    connection: Connection,
+    workspace: Path,
+    contract: Contract,
+    audits: list[Audit],
+    at: datetime,
+) -> Contract:
+    """Look at the answers of a portion: proved, or ask the next one, or give up for now."""
+    config = dict(contract.config)
+    pool = Pool.load(workspace, contract.id, config["digest"])
+    proof = finishing.prove(pool, audits, config["portions"], config["allowed"])
+    if finishing.holds(proof, config["level"]):
+        whole = round(config["allowed"] / contract.target)
+        config |= {"looked": True, "size": len(pool), "whole": whole}
+        config |= {"errors": proof.wrong, "audited": proof.answers}
+        db.change(
+            connection,
+            contract.id,
+            threshold=0.5,
+            cells=len(pool) - proof.answers,
+            bound=contract.target,
+            config=config,
+            note="",
+        )
+        return require(db.one(connection, contract.id), "contract", contract.id)
+    if finishing.goes_on(proof, len(config["portions"]), len(pool)):
+        return _ask_on(connection, contract, pool, at)
+    config |= {"looked": True}
+    db.change(connection, contract.id, config=config, note=_unproved(audits, contract))
+    return require(db.one(connection, contract.id), "contract", contract.id)
+
+
+def _ask_on(connection: Connection, contract: Contract, pool: Pool, at: datetime) -> Contract:
+    """Ask the next portion of a contract that finishes.
+
+    Raises:
+        Conflict: if all cells have been asked.
+    """
+    config = dict(contract.config)
+    audits = db.audits(connection, contract.id, db.PROPOSAL)
+    order = finishing.draw(
+        pool,
+        _places(pool, audits),
+        allowed=config["allowed"],
+        seed=config["seed"],
+        number=len(config["portions"]),
+    )
+    more = order[: finishing.portion(config["planned"], len(config["portions"]))]
+    if not len(more):
+        raise Conflict(f"all cells of contract {contract.id} have been asked (withdraw it)")
+    places = range(len(audits), len(audits) + len(more))
+    _ask(connection, contract.id, db.PROPOSAL, pool, places, more, at)
+    config |= {"portions": [*config["portions"], len(more)], "looked": False}
+    config |= {"asked": len(audits) + len(more)}
+    db.change(connection, contract.id, config=config, note="")
+    return require(db.one(connection, contract.id), "contract", contract.id)
+
+
+def _wanted(state: ContractState) -> str:
+    planned = int(state.contract.config.get("planned", 0))
+    return f"about {planned:,}" if planned > state.asked else f"{state.asked:,}"
+
+
 def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:
     """Ask the next cells among those that the contract decided, in a random order of their own.
 
@@ -403,18 +483,17 @@ def _places(pool: Pool, audits: list[Audit]) -> NDArray[np.int64]:
 
 
 def _inside(contract: Contract, score: NDArray[np.float32]) -> NDArray[np.bool_]:
-    if contract.threshold is None:
-        return np.zeros(len(score), dtype=bool)
+    if contract.threshold is None or contract.kind == finishing.KIND:
+        return np.full(len(score), contract.threshold is not None)
     threshold = np.float32(contract.threshold)
     return np.asarray(score >= threshold if contract.kind == "accept" else score <= threshold)
 
 
-def _batch(pool: Pool, chosen: NDArray[np.bool_], state: int) -> CellBatch:
-    count = int(chosen.sum())
+def _batch(contract: Contract, pool: Pool, chosen: NDArray[np.bool_]) -> CellBatch:
     return CellBatch(
         pool.image_ids[chosen],
         pool.category_ids[chosen],
-        np.full(count, state, dtype=np.int8),
+        _decided(contract, pool.score[chosen]),
         pool.score[chosen],
     )
 
@@ -425,16 +504,23 @@ def _bound_now(contract: Contract, change: BulkChange) -> float:
     The proof bounds a number of wrong cells; those that people found are not left any more.
     """
     whole = int(contract.config["whole"])
+    if contract.kind == finishing.KIND:
+        return contract.bound  # of all cells, whoever decides them
     left = max(round(contract.bound * whole) - change.kept, 0)
     return left / (whole if contract.kind == "reject" else max(change.added, 1))
 
 
-def _decided_state(contract: Contract) -> int:
-    return 1 if contract.kind == "accept" else -1
+def _decided(contract: Contract, score: NDArray[np.float32]) -> NDArray[np.int8]:
+    """States that it gives to cells of these scores [n]."""
+    if contract.kind == finishing.KIND:
+        return finishing.states(score)
+    return np.full(len(score), 1 if contract.kind == "accept" else -1, dtype=np.int8)
 
 
-def _kind(contract: Contract) -> Kind:
-    return "accept" if contract.kind == "accept" else "reject"
+def _agrees(contract: Contract, audit: Audit) -> bool:
+    """Whether a blind answer says what the contract decides."""
+    score = np.array([audit.score], dtype=np.float32)
+    return audit.state == int(_decided(contract, score)[0])
 
 
 def _stage(contract: Contract) -> Stage:
@@ -451,10 +537,10 @@ def _stage(contract: Contract) -> Stage:
 
 
 def _unproved(audits: list[Audit], contract: Contract) -> str:
-    wrong = sum(audit.state != _decided_state(contract) for audit in audits)
+    wrong = sum(not _agrees(contract, audit) for audit in audits)
     return (
         f"{wrong:,} of {len(audits):,} blind answers disagreed with the model: too many to promise "
-        f"{contract.target:.2%} (answer more, or withdraw it and label more first)"
+        f"{at_most(contract.target)} (answer more, or withdraw it and label more first)"
     )
 
 
@@ -463,25 +549,28 @@ def _words(state: ContractState) -> str:
     if state.stage == "asking":
         cells = state.expected_cells
         return (
-            f"would decide up to {cells:,} cells, {_promise(contract)}; "
-            f"{state.answered:,} of {state.asked:,} blind answers given"
+            f"would decide up to {counted(cells, 'cell')}, {_promise(contract)}; "
+            f"{state.answered:,} of {_wanted(state)} blind answers given"
         )
     if state.stage == "proved":
-        return f"can decide {contract.cells:,} cells, {_promise(contract)}"
+        return f"can decide {counted(contract.cells, 'cell')}, {_promise(contract)}"
     if state.stage == "active":
         return (
-            f"decided {contract.cells:,} cells, {_promise(contract)}; {state.watched:,} checked "
-            f"since, {state.watched_wrong:,} wrong"
+            f"decided {counted(contract.cells, 'cell')}, {_promise(contract)}; "
+            f"{state.watched:,} checked since, {state.watched_wrong:,} wrong"
         )
     return contract.note or state.stage
 
 
 def _promise(contract: Contract) -> str:
-    sure = f"with {contract.confidence:.0%} confidence"
+    sure = f"with {per_cent(contract.confidence, 2)} confidence"
     share = contract.target if contract.threshold is None else contract.bound
     if contract.kind == "accept":
-        return f"at least {1 - share:.1%} of them right {sure}"
+        return f"at least {at_least(1 - share)} of them right {sure}"
+    if contract.kind == finishing.KIND:
+        return f"at most {at_most(share)} of all cells wrong {sure}"
     whole = contract.config.get("whole")
     if contract.threshold is not None and whole:
-        return f"missing at most {round(share * whole):,} present ones ({share:.1%}) {sure}"
-    return f"missing at most {share:.1%} of all present ones {sure}"
+        missed = counted(round(share * whole), "present one")
+        return f"missing at most {missed} ({at_most(share)}) {sure}"
+    return f"missing at most {at_most(share)} of all present ones {sure}"

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from annotator.completion import pools
+from annotator.completion import finishing, pools
 from annotator.completion.planning import Kind, Plan, level_of_look, plan
 from annotator.completion.pools import Pool
 from annotator.db import contracts as db
 from annotator.errors import Conflict, InvalidInput
 from annotator.scores import ScoreFolder
 from annotator.types import Labels
+from annotator.wording import at_most, counted, per_cent
+
+_KINDS = ", ".join(repr(kind) for kind in get_args(Kind))
 
 OUTSIDE_ANSWERS = 60
 """Cells outside the pool of a reject contract that are asked, to count the present ones."""
@@ -28,9 +32,9 @@ class Promise:
 
     Attributes:
         kind: ``accept`` decides the most probable cells present, ``reject`` the least probable
-            ones absent.
-        target: largest share that may be wrong of the decided cells (accept), or missed of all
-            present cells (reject); 0.02 is 2 %.
+            ones absent, ``finish`` all that are left as the model says.
+        target: largest share that may be wrong of the decided cells (accept) or of all cells
+            (finish), or missed of all present cells (reject); 0.02 is 2 %.
         confidence: one-sided.
         category_id: of this category alone; None for all together.
     """
@@ -46,18 +50,20 @@ class Promise:
         Raises:
             InvalidInput: if the kind is unknown or a share is not between 0 and 1.
         """
-        if self.kind not in ("accept", "reject"):
-            raise InvalidInput(f"kind must be 'accept' or 'reject', got {self.kind!r}")
+        if self.kind not in get_args(Kind):
+            raise InvalidInput(f"kind must be {_KINDS}, got {self.kind!r}")
         for name, value in (("target", self.target), ("confidence", self.confidence)):
             if not 0 < value < 1:
                 raise InvalidInput(f"{name} must be between 0 and 1, got {value} (0.02 is 2 %)")
 
     def words(self) -> str:
         """The promise alone, in words."""
-        sure = f"with {self.confidence:.0%} confidence"
+        sure = f"with {per_cent(self.confidence, 2)} confidence"
         if self.kind == "accept":
-            return f"at most {self.target:.1%} of them wrong {sure}"
-        return f"at most {self.target:.1%} of all present cells missed {sure}"
+            return f"at most {at_most(self.target)} of them wrong {sure}"
+        if self.kind == finishing.KIND:
+            return f"at most {at_most(self.target)} of all cells wrong {sure}"
+        return f"at most {at_most(self.target)} of all present cells missed {sure}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Draft:
         seed: of the random order.
         looks: looks at answers so far, which have spent a part of the confidence.
         known_present: present cells that are known already.
+        allowed: cells that may be wrong; only for ``finish``.
     """
 
     promise: Promise
@@ -78,10 +85,17 @@ class Draft:
     seed: int
     looks: int
     known_present: int
+    allowed: int = 0
 
     @cached_property
     def asked(self) -> NDArray[np.int64]:
         """Places in the pool of the candidates that are asked first."""
+        if self.promise.kind == finishing.KIND:
+            nobody = np.zeros(0, dtype=np.int64)
+            order = finishing.draw(
+                self.pool, nobody, allowed=self.allowed, seed=self.seed, number=0
+            )
+            return order[: self.plan.answers]
         return self.pool.order(self.seed)[: self.plan.answers]
 
     @cached_property
@@ -123,14 +137,17 @@ class Preview:
 
     def words(self) -> str:
         """The same in two sentences, without any name."""
-        decided = "present" if self.promise.kind == "accept" else "absent"
+        decided = {"accept": "present", "reject": "absent"}.get(
+            self.promise.kind, "as the model says"
+        )
         scope = "for this category alone"
         if self.promise.category_id is None:
             scope = "for all categories together, not for each alone"
         return (
-            f"{self.questions:,} blind questions on {_pictures(self.images)}, then up to "
-            f"{self.cells:,} cells could be decided {decided}: {self.promise.words()}, {scope}. "
-            "Nothing is decided before the answers prove it and you apply it"
+            f"{counted(self.questions, 'blind question')} on {counted(self.images, 'picture')}, "
+            f"then up to {counted(self.cells, 'cell')} could be decided {decided}: "
+            f"{self.promise.words()}, {scope}. Nothing is decided before the answers prove it and "
+            "somebody applies it."
         )
 
 
@@ -152,22 +169,28 @@ def draft(
     """
     promise.check()
     looks = _looks_so_far(connection, promise)
-    pool = _unknown(scores, labels, promise.category_id)
+    finishes = promise.kind == finishing.KIND
+    pool = _unknown(scores, labels, promise.category_id, also_waiting=finishes)
     level = level_of_look(promise.confidence, looks)
     present = _known_present(labels, promise.category_id)
-    planned = plan(
-        promise.kind, pool.score, target=promise.target, confidence=level, known_present=present
+    allowed = int(promise.target * _cells(labels, promise.category_id)) if finishes else 0
+    planned = (
+        finishing.plan(pool.score, allowed=allowed, confidence=level)
+        if finishes
+        else plan(
+            promise.kind, pool.score, target=promise.target, confidence=level, known_present=present
+        )
     )
     if planned is None:
         raise InvalidInput(
-            f"nothing can be decided at {promise.target:.2%} wrong with {promise.confidence:.0%} "
-            f"confidence: proving it would take more answers than it saves ({len(pool):,} unknown "
-            "cells; label more first, or allow more errors)"
+            f"nothing can be decided with {promise.words()}: proving it would take more answers "
+            f"than it saves ({counted(len(pool), 'unknown cell')}; label more first, or allow more "
+            "errors)"
         )
     pool.inside[:] = False
     pool.inside[planned.cells] = True
     pool = pool if promise.kind == "reject" else pool.candidates()
-    return Draft(promise, pool, planned, seed, looks, present)
+    return Draft(promise, pool, planned, seed, looks, present, allowed)
 
 
 def preview(drafted: Draft) -> Preview:
@@ -211,11 +234,17 @@ def _looks_so_far(connection: Connection, promise: Promise) -> int:
     return looks
 
 
-def _unknown(scores: ScoreFolder, labels: Labels, category_id: int | None) -> Pool:
-    """Unknown cells with a score, of one category or of all."""
+def _unknown(
+    scores: ScoreFolder, labels: Labels, category_id: int | None, *, also_waiting: bool
+) -> Pool:
+    """Unknown cells with a score, of one category or of all.
+
+    A category that waits for labels has the share of present cells for its score: nothing to
+    choose cells by, but enough to finish with.
+    """
     rows = scores.rows(labels.image_ids)
     columns = np.array([scores.column(c) for c in labels.category_ids.tolist()])
-    waiting = set(scores.model.waiting)
+    waiting = set() if also_waiting else set(scores.model.waiting)
     usable = np.array(
         [
             column >= 0 and ident not in waiting and category_id in (None, ident)
@@ -231,10 +260,11 @@ def _unknown(scores: ScoreFolder, labels: Labels, category_id: int | None) -> Po
     )
 
 
+def _cells(labels: Labels, category_id: int | None) -> int:
+    """All cells of one category or of all categories, known ones included."""
+    return labels.states.size if category_id is None else len(labels.states)
+
+
 def _known_present(labels: Labels, category_id: int | None) -> int:
     wanted = slice(None) if category_id is None else labels.category_ids == category_id
     return int((labels.states[:, wanted] == 1).sum())
-
-
-def _pictures(count: int) -> str:
-    return f"{count:,} picture{'' if count == 1 else 's'}"

@@ -11,7 +11,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["accept", "reject"]
+Kind = Literal["accept", "reject", "finish"]
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of a stored contract."""
+    kinds: dict[str, Kind] = {"accept": "accept", "reject": "reject", "finish": "finish"}
+    return kinds[name]
+
 
 DOUBT = 1.5
 """Errors expected for each one that the model expects: it is too sure where it is surest."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import asking, contracts, drafting
+from annotator.completion import asking, contracts, drafting, finishing
 from annotator.completion.contracts import ContractState
 from annotator.completion.drafting import Draft, Preview, Promise
 from annotator.completion.planning import Kind
@@ -122,9 +122,9 @@ class Completion:
         Args:
             user_id: who proposes.
             kind: ``accept`` decides the most probable cells present, ``reject`` the least probable
-                ones absent.
-            target: largest share that may be wrong of the decided cells (accept), or missed of all
-                present cells (reject); 0.02 is 2 %.
+                ones absent, ``finish`` all that are left as the model says.
+            target: largest share that may be wrong of the decided cells (accept) or of all cells
+                (finish), or missed of all present cells (reject); 0.02 is 2 %.
             confidence: of the promise.
             category_id: of this category alone; None for all together.
             seed: of the draw, else that of the workspace and the contracts so far.
@@ -280,7 +280,7 @@ class Completion:
         return self._settled(connection, contract)
 
     def _settled(self, connection: Connection, contract: Contract) -> Contract:
-        return contracts.settle(connection, self._workspace.path, contract)
+        return contracts.settle(connection, self._workspace.path, contract, self._clock())
 
     def _withdraw(
         self,
@@ -334,6 +334,9 @@ class Completion:
             self._withdraw(connection, contract, None, reason)
 
         contracts.after_answers(connection, changes, event_id, at, withdraw)
+        for contract in db.of_status(connection, db.PROPOSED):
+            if contract.kind == finishing.KIND:  # goes on with the next portion by itself
+                self._settled(connection, contract)
 
     def after_undo(self, connection: Connection, event_id: int) -> None:
         """Keep contracts and questions true; called inside the undo's transaction."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from annotator.completion.contracts import ContractState
 from annotator.completion.drafting import Preview
+from annotator.completion.planning import Kind, kind_of
 from annotator.service import AnnotationService
 from annotator.web.api import PREFIX
 
@@ -20,7 +21,7 @@ class ContractOut(BaseModel):
     """A contract and how far it is."""
 
     id: int
-    kind: Literal["accept", "reject"]
+    kind: Kind
     category: int | None = Field(description="null: all categories together.")
     target: float = Field(description="Share promised: wrong of its cells, or missed of present.")
     confidence: float
@@ -41,7 +42,7 @@ class ContractOut(BaseModel):
         proved = one.threshold is not None
         return cls(
             id=one.id,
-            kind="accept" if one.kind == "accept" else "reject",
+            kind=kind_of(one.kind),
             category=one.category_id,
             target=one.target,
             confidence=one.confidence,
@@ -60,7 +61,7 @@ class ContractOut(BaseModel):
 class ProposeIn(BaseModel):
     """What to promise."""
 
-    kind: Literal["accept", "reject"]
+    kind: Kind
     target: float = Field(gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
     category: int | None = None

@@ -46,6 +46,7 @@ const opened = (...images) =>
   )[0];
 const told = (state, kind) => state.notices.find((one) => one.kind === kind)?.text;
 const ofType = (effects, type) => effects.filter((effect) => effect.type === type);
+const types = (effects) => effects.map((effect) => effect.type);
 const stateOf = (state, imageId, category) => cellsOf(state, imageId).get(category)?.state ?? 0;
 
 test("the first page of the queue opens its first picture", () => {
@@ -115,7 +116,7 @@ test("a refused decision is taken back and said", () => {
   );
   assert.equal(stateOf(state, 1, 3), 0);
   assert.match(told(state, "error"), /cup present.*There is no category 3/);
-  assert.deepEqual(effects, [{ type: "reload", image: 1 }]);
+  assert.deepEqual(ofType(effects, "reload"), [{ type: "reload", image: 1 }]);
 });
 
 test("a refused decision cannot be undone later", () => {
@@ -527,6 +528,20 @@ test("the reasons of the selected cell are asked for once per revision", () => {
     evidence: { revision: 0, model: 1 },
   });
   assert.deepEqual(run(here, { type: "select", category: 4 })[1], []);
+});
+
+test("reasons are asked for when the decision before them is answered", () => {
+  const [state, effects] = run(opened(image(1)), { type: "slot", slot: 1, value: 1, key: "k" });
+  assert.deepEqual(types(effects), ["send"]);
+  const reply = { images: [image(1, { revision: 1, known: [known(3, 1)] })] };
+  const [, more] = run(state, { type: "acknowledged", key: "k", reply });
+  assert.deepEqual(ofType(more, "evidence"), [{ type: "evidence", image: 1, category: 4, model: 1 }]);
+});
+
+test("reasons are asked for when the decision before them is refused", () => {
+  const [state] = run(opened(image(1)), { type: "slot", slot: 1, value: 1, key: "k" });
+  const [, effects] = run(state, { type: "rejected", key: "k", text: "no" });
+  assert.equal(ofType(effects, "evidence").length, 1);
 });
 
 test("a change is described by its names", () => {

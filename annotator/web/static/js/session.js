@@ -13,6 +13,13 @@ const KEEP_EVENTS = 1000;
 /** News that stays true: a page that is mounted later hears the latest at once. */
 const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved"]);
 
+/** Whether every event from one to another, ids without a gap, is among these. */
+export function onlyOwn(own, after, event) {
+  if (event < after || event - after > own.size) return false;
+  for (let id = after + 1; id <= event; id++) if (!own.has(id)) return false;
+  return true;
+}
+
 export class Session {
   /** @param {{base: string, askName: () => Promise<string>, storage: Storage}} options */
   constructor({ base, askName, storage }) {
@@ -201,8 +208,11 @@ export class Session {
 
   /** Tell the pages what changed since the last look, apart from what this page did itself. */
   async #catchUp(event) {
-    if (event === this.event) return;
     const after = this.event;
+    if (onlyOwn(this.own, after, event)) {
+      this.event = event;
+      return;
+    }
     const found = await this.api.get(`/changes?after=${after}`);
     this.event = found.event;
     const images = found.images.filter((one) => !this.own.has(one.event)).map((one) => one.image);

@@ -206,7 +206,8 @@ export function reject(state, { key, text, dropped = [] }) {
   const what =
     entry?.kind === "undo" ? "Nothing was taken back" : `Not saved: ${describe(state, entry?.cells ?? [])}`;
   const images = askable(state, [...new Set((entry?.cells ?? []).map((cell) => cell.image))]);
-  return [say(next, `${what} (${text})`, "error"), images.map((image) => ({ type: "reload", image }))];
+  const [told, effects] = withEvidence(say(next, `${what} (${text})`, "error"));
+  return [told, [...images.map((image) => ({ type: "reload", image })), ...effects]];
 }
 
 function selectUndecided(state) {

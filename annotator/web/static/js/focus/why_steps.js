@@ -5,10 +5,14 @@ import { describeMap } from "./attention.js";
 
 const KEEP_ANSWERS = 300;
 
-/** Ask for what is shown of the selected cell and is not here yet. */
+/**
+ * Ask for what is shown of the selected cell and is not here yet. While a change waits for its answer
+ * nothing is asked: the answer makes reasons old, and whoever answers is to have hands free for it.
+ */
 export function withEvidence(state) {
   const image = currentImage(state);
   if (!image || image.blind || state.selected === null) return [state, []];
+  if (state.pending.some((entry) => entry.kind === "decide" || entry.kind === "undo")) return [state, []];
   const model = state.lists.get(image.id)?.model ?? null;
   if (model === null) return [state, []]; // nothing has been learned that could be told
   const about = { image: image.id, category: state.selected };

@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { onlyOwn } from "../../../annotator/web/static/js/session.js";
+
+test("a page that made every new event need not ask what changed", () => {
+  assert.equal(onlyOwn(new Set([5, 6, 7]), 4, 7), true);
+  assert.equal(onlyOwn(new Set(), 4, 4), true);
+});
+
+test("one event of somebody else is enough to ask", () => {
+  assert.equal(onlyOwn(new Set([5, 7]), 4, 7), false);
+  assert.equal(onlyOwn(new Set([5, 6]), 4, 7), false);
+});
+
+test("a log that is shorter than before is asked about", () => {
+  assert.equal(onlyOwn(new Set([5, 6]), 6, 4), false);
+});

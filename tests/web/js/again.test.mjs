@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { againText } from "../../../annotator/web/static/js/focus/again.js";
+import { againLines } from "../../../annotator/web/static/js/focus/again.js";
 import { emptyState } from "../../../annotator/web/static/js/focus/empty.js";
 import {
   cellsOf,
@@ -54,7 +54,7 @@ const opened = (...images) =>
     { type: "shown", image: images[0].id, at: 1000 },
   )[0];
 const sent = (effects) => effects.filter((one) => one.type === "send").map((one) => one.entry);
-const texts = (state) => rowsHere(state).map(againText);
+const texts = (state) => rowsHere(state).map((row) => againLines(row).join("; "));
 
 test("a fully known picture is shown with its contradicted cells as rows", () => {
   const state = opened(image(1));

@@ -57,13 +57,13 @@ export function sourceOf(image, queue, categories) {
   return categories.every((category) => asked.has(category)) ? LOOK_AGAIN : "focus";
 }
 
-/** "marked absent by ana; the model says present 94 %, with table", or what was answered. */
-export function againText(row) {
-  if (!row.open) return answerText(row);
+/** ["marked absent by ana", "the model says present 94 %, with table"], or what was answered. */
+export function againLines(row) {
+  if (!row.open) return [answerText(row)];
   const against = -row.was;
   const share = percent(against > 0 ? row.probability : 1 - row.probability);
   const reasons = row.reasons.map((reason) => `, ${reason.text}`).join("");
-  return `${row.made}; the model says ${verdict(against)} ${share}${reasons}`;
+  return [row.made, `the model says ${verdict(against)} ${share}${reasons}`];
 }
 
 function answerText(row) {

@@ -2,16 +2,18 @@
 
 import { attr, h, keyed } from "../dom.js";
 import { percent, verdict } from "../words.js";
-import { againText } from "./again.js";
+import { againLines } from "./again.js";
 import { capOf } from "./keys.js";
+import { makeSight } from "./sight.js";
 import { rowLabel } from "./state.js";
 import { whyElements } from "./why.js";
 
 /**
  * @param {(action: object) => void} send
  * @param {(image: number) => string} thumbnailUrl
+ * @param {() => {top: number, bottom: number}} edges see sight.js
  */
-export function makeRows(send, thumbnailUrl) {
+export function makeRows(send, thumbnailUrl, edges) {
   const element = h("ol.rows", { "aria-label": "Suggested categories, most useful first" });
 
   function create(row) {
@@ -63,6 +65,7 @@ export function makeRows(send, thumbnailUrl) {
   }
 
   function patchWhy(item, row, open, evidence) {
+    item.classList.toggle("again", Boolean(row.again));
     const panel = item.parts.why;
     panel.hidden = !open;
     if (!open || panel.evidence === evidence) return;
@@ -111,8 +114,9 @@ export function makeRows(send, thumbnailUrl) {
 }
 
 function reasonText(row, hasModel) {
-  if (row.again) return againText(row);
+  if (row.again) return againLines(row).join("\n");
   if (row.source === "none" || (row.source === "prior" && !hasModel)) return "";
   if (row.source === "prior") return "no model for it yet, by how common it is";
   return row.reasons.map((reason) => reason.text).join("; ");
 }
+    sight.watch([...element.children].map((row) => row.parts.head));

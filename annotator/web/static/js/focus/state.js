@@ -10,7 +10,7 @@
 
 import { noticed } from "../notices.js";
 import { percent, verdict } from "../words.js";
-import { againText, isOpen, rowsAgain } from "./again.js";
+import { againLines, isOpen, rowsAgain } from "./again.js";
 
 export const SLOTS = 9;
 
@@ -183,7 +183,7 @@ export function describe(state, cells) {
 
 /** For a row's name to screen readers: "cup, 93 % likely, above its threshold". */
 export function rowLabel(row) {
-  if (row.again) return `${row.name}, ${againText(row)}`;
+  if (row.again) return `${row.name}, ${againLines(row).join("; ")}`;
   const state = row.state === 0 ? "" : `, marked ${verdict(row.state)}`;
   if (row.probability === null) return `${row.name}${state}`;
   const side = row.above ? "above" : "below";

@@ -4,16 +4,14 @@ import { attr, h, keyed } from "../dom.js";
 import { percent, verdict } from "../words.js";
 import { againLines } from "./again.js";
 import { capOf } from "./keys.js";
-import { makeSight } from "./sight.js";
 import { rowLabel } from "./state.js";
 import { whyElements } from "./why.js";
 
 /**
  * @param {(action: object) => void} send
  * @param {(image: number) => string} thumbnailUrl
- * @param {() => {top: number, bottom: number}} edges see sight.js
  */
-export function makeRows(send, thumbnailUrl, edges) {
+export function makeRows(send, thumbnailUrl) {
   const element = h("ol.rows", { "aria-label": "Suggested categories, most useful first" });
 
   function create(row) {
@@ -43,6 +41,7 @@ export function makeRows(send, thumbnailUrl, edges) {
     const { cap, name, reason, bar, share, head } = item.parts;
     const isSelected = row.category === selected;
     item.classList.toggle("selected", isSelected);
+    item.classList.toggle("again", Boolean(row.again));
     attr(item, "aria-current", isSelected ? "true" : null);
     attr(item, "data-state", String(row.open ? 0 : row.state));
     const key = row.slot ? capOf(keys[`slot${row.slot}`][0] ?? "·") : "·";
@@ -65,7 +64,6 @@ export function makeRows(send, thumbnailUrl, edges) {
   }
 
   function patchWhy(item, row, open, evidence) {
-    item.classList.toggle("again", Boolean(row.again));
     const panel = item.parts.why;
     panel.hidden = !open;
     if (!open || panel.evidence === evidence) return;
@@ -119,4 +117,3 @@ function reasonText(row, hasModel) {
   if (row.source === "prior") return "no model for it yet, by how common it is";
   return row.reasons.map((reason) => reason.text).join("; ");
 }
-    sight.watch([...element.children].map((row) => row.parts.head));

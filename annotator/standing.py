@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from annotator.precision import Share
 from annotator.progress import Activity
+from annotator.wording import counted, per_cent
 
 PAGES = frozenset({"sweep"})
 AUTOMATIC = frozenset({"contract"})
@@ -91,6 +93,23 @@ class Facts:
     sweepable: Sequence[Sweepable] = ()
 
 
+Place = Literal["", "data", "contracts", "audit", "sweep", "focus", "again"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next thing worth doing.
+
+    Attributes:
+        text: one sentence. It can hold a name: show it as plain text.
+        place: where it is done: a page, the queue of blind questions or of contradicted cells, the
+            contracts on Progress; empty where no page can.
+    """
+
+    text: str
+    place: Place = ""
+
+
 def effort(activity: Activity) -> Effort:
     """Known cells by how they were decided."""
     net: Mapping[str, int] = {
@@ -111,9 +130,10 @@ def effort_words(done: Effort, cells: int) -> str:
         return "There is nothing to ask yet."
     left_out = f"; {done.brought:,} came with an import" if done.brought else ""
     return (
-        f"Asking everything takes {_count(cells, 'answer')}. Of {_count(done.known, 'cell')} known "
-        f"now, {done.single:,} were answered one at a time, {done.pages:,} on pages of Sweep and "
-        f"{done.automatic:,} were decided under a contract, which saved as many answers{left_out}."
+        f"Asking everything takes {counted(cells, 'answer')}. Of {counted(done.known, 'cell')} "
+        f"known now, {done.single:,} were answered one at a time, {done.pages:,} on pages of Sweep "
+        f"and {done.automatic:,} were decided under a contract, which saved as many "
+        f"answers{left_out}."
     )
 
 
@@ -122,40 +142,43 @@ def wrong_words(correct: Share) -> str:
     if correct.value is None:
         return "not measured yet"
     low, high = correct.interval()
-    return f"{1 - correct.value:.1%} ({1 - high:.1%} to {1 - low:.1%})"
+    return f"{per_cent(1 - correct.value)} ({per_cent(1 - high)} to {per_cent(1 - low)})"
 
 
-def next_step(facts: Facts) -> str:
-    """The next thing worth doing in one sentence. It can hold a name: show it as plain text."""
+def next_step(facts: Facts) -> Step:
+    """The next thing worth doing."""
     if not facts.images:
-        return "Add pictures: annotator add images FOLDER."
+        return Step("Add pictures: annotator add images FOLDER.")
     if not facts.categories:
-        return "Add categories on the Data page."
+        return Step("Add categories on the Data page.", "data")
     # What has been proved is free, and its cells need no answer any more.
     if facts.ready:
         contract, cells = max(facts.ready, key=lambda one: one[1])
-        return f"Apply contract {contract}: it can decide {_count(cells, 'cell')}."
+        text = f"Apply contract {contract}: it can decide {counted(cells, 'cell')}."
+        return Step(text, "contracts")
     if facts.blind_to_prove:
-        return f"Answer {_count(facts.blind_to_prove, 'blind question')} to prove a contract."
+        asked = counted(facts.blind_to_prove, "blind question")
+        return Step(f"Answer {asked} to prove a contract.", "audit")
     if facts.blind_to_watch:
-        return (
-            f"Answer {_count(facts.blind_to_watch, 'blind question')} to check what was decided "
-            "automatically."
-        )
+        asked = counted(facts.blind_to_watch, "blind question")
+        return Step(f"Answer {asked} to check what was decided automatically.", "audit")
     if not facts.unknown:
-        return "Nothing waits: every cell is known. Look again at what the evidence contradicts."
+        return Step(
+            "Nothing waits: every cell is known. Look again at what the evidence contradicts.",
+            "again",
+        )
     sure = [one for one in facts.sweepable if one.waiting and one.past.interval()[0] >= SURE]
     if sure:
         best = max(sure, key=lambda one: one.waiting)
-        return (
-            f"Sweep \u201c{best.name}\u201d {best.side}: {_count(best.waiting, 'cell')} wait; past "
-            f"suggestions were right in {best.past.right:,} of {best.past.total:,} answers."
+        waiting = counted(best.waiting, "cell")
+        return Step(
+            f"Sweep \u201c{best.name}\u201d {best.side}: {waiting} wait; past suggestions were "
+            f"right in {best.past.right:,} of {best.past.total:,} answers.",
+            "sweep",
         )
     if facts.few:
         name, present = min(facts.few, key=lambda one: one[1])
-        return f"Label more of \u201c{name}\u201d: {present:,} known present, too few for a model."
-    return f"Answer the least certain cells on Focus: {_count(facts.unknown, 'cell')} wait."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+        text = f"Label more of \u201c{name}\u201d: {present:,} known present, too few for a model."
+        return Step(text, "focus")
+    waiting = counted(facts.unknown, "cell")
+    return Step(f"Answer the least certain cells on Focus: {waiting} wait.", "focus")

@@ -7,12 +7,28 @@ queue, an event that comes while another one ends can wait for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 """How every event of these pages is answered."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a page that is refreshed with it.
+
+    Attributes:
+        inputs: components whose values ``read`` takes.
+        outputs: what it shows.
+        read: gives the values of ``outputs`` as they are now.
+    """
+
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    read: Callable[..., Sequence[Any]]
 
 
 def keep_fresh(

@@ -12,7 +12,8 @@ import gradio as gr
 
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
-from annotator.web.completion_page import make_contracts, make_standing
+from annotator.web.completion_page import make_standing
+from annotator.web.contracts_page import make_contracts
 from annotator.web.data_page import make_data_page
 from annotator.web.downloads import Downloads
 from annotator.web.live import switch_timers

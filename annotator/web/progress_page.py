@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from annotator.service import AnnotationService
-from annotator.web.live import QUIET, keep_fresh
+from annotator.web.live import QUIET, Part, keep_fresh
 from annotator.web.progress_charts import (
     CATEGORIES_SHOWN,
     SORTS,
@@ -25,20 +25,16 @@ REFRESH_SECONDS = 5.0
 ALL = 0
 """Stands for all categories in the choice of one."""
 
-Part = Callable[[], tuple[Sequence[Any], Callable[[], Sequence[Any]]]]
-"""Builds further parts of the page at their place: called inside the page, it gives its components
-and what reads their values; they are refreshed with the page."""
-
 
 def make_progress_page(
-    service: AnnotationService, tab: gr.Tab, parts: Sequence[Part] = ()
+    service: AnnotationService, tab: gr.Tab, parts: Sequence[Callable[[], Part]] = ()
 ) -> gr.Timer:
     """Build the page inside the current Gradio context.
 
     Args:
         service: counts everything.
         tab: refreshed when it is opened, and every few seconds while it is.
-        parts: further parts, shown below the summary.
+        parts: build further parts, shown below the summary.
 
     Returns:
         The page's timer.
@@ -101,8 +97,9 @@ def make_progress_page(
     count, seen = gr.State(CATEGORIES_SHOWN), gr.State("")
 
     def refresh(
-        by_: Any, span_: str, sort_: str, text_: str, category_: int, count_: int, seen_: str
-    ) -> list[Any]:
+        by_: Any, span_: str, sort_: str, text_: str, category_: int, count_: int, seen_: str,
+        *chosen_: Any,
+    ) -> list[Any]:  # fmt: skip
         now = datetime.now().astimezone()
         status = service.status()
         version = status.model_version.id if status.model_version else 0
@@ -133,13 +130,14 @@ def make_progress_page(
             ),
             *_shown(answers),
             stamp,
-            *(value for _, read in built for value in read()),
+            *_read_all(built, chosen_),
         ]
 
-    inputs = [by, span, sort, text, category, count, seen]
+    inputs = [by, span, sort, text, category, count, seen,
+              *(one for part in built for one in part.inputs)]  # fmt: skip
     outputs = [
         said, known, no_known, rate, no_rate, states, no_states, shown, more, category, right,
-        no_right, seen, *(one for components, _ in built for one in components),
+        no_right, seen, *(one for part in built for one in part.outputs),
     ]  # fmt: skip
     timer = keep_fresh(tab, refresh, outputs, inputs=inputs, seconds=REFRESH_SECONDS)
     for choice in (by, span, sort, text, category):
@@ -148,6 +146,17 @@ def make_progress_page(
         refresh, inputs=inputs, outputs=outputs, **QUIET
     )
     return timer
+
+
+def _read_all(parts: Sequence[Part], values: Sequence[Any]) -> list[Any]:
+    """What all parts show, each from its own share of the values."""
+    shown: list[Any] = []
+    start = 0
+    for part in parts:
+        end = start + len(part.inputs)
+        shown += part.read(*values[start:end])
+        start = end
+    return shown
 
 
 def _chart(empty: str) -> tuple[gr.Plot, gr.HTML]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from label_project import Project, RandomScores, make_project
+from label_project import NAMES, Project, RandomScores, make_project
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -22,7 +22,16 @@ from annotator.db import contracts as db
 from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
 from annotator.service import CellChange
 from annotator.standing import next_step
-from annotator.web.completion_page import apply_words, facts, propose_words, withdraw_words
+from annotator.web.completion_page import facts
+from annotator.web.contracts_page import (
+    apply_words,
+    preview_of,
+    preview_table,
+    propose,
+    said_of,
+    withdraw_words,
+    withdrawal_words,
+)
 
 IMAGES = 500
 
@@ -406,14 +415,20 @@ def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(
     made: Contracted,
 ) -> None:
     service, ana = made.project.service, made.project.ana
-    assert "Contract 1: would decide" in propose_words(service, ana, "accept", 10, 95, 0)
-    assert next_step(facts(service)).endswith("blind questions to prove a contract.")
+    told = preview_of(service, "accept", 10, 95, 0)
+    assert f"{told.questions} blind questions on" in told.words()
+    assert preview_table(told, service.categories())[0][0] == NAMES[0]
+    assert "Contract 1: would decide" in said_of(propose(service, ana, "accept", 10, 95, 0))
+    assert next_step(facts(service)).text.endswith("blind questions to prove a contract.")
+    said, button = withdrawal_words(made.completion.preview_withdrawal(1))
+    assert said.startswith("Contract 1 has decided nothing, so no cell changes")
+    assert button == "Drop it"
     made.answer_all()
     cells = made.completion.contracts()[0].contract.cells
-    assert next_step(facts(service)).startswith("Apply contract 1")
+    assert next_step(facts(service)).text.startswith("Apply contract 1")
     with pytest.raises(InvalidInput, match=f"type {cells} to confirm"):
         apply_words(service, ana, 1, cells - 1)
-    assert f"decided {cells:,} cells" in apply_words(service, ana, 1, cells)
+    assert f"applied: {cells:,} cells decided" in apply_words(service, ana, 1, cells)
     assert {one.correct.total for one in made.completion.checked()} == {0}
     images = service.next_images(made.project.bo, "audit", count=20).images
     asked = [(image.id, s.category_id) for image in images for s in image.suggestions]
@@ -422,5 +437,9 @@ def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(
     checked = made.completion.checked()
     assert sum(one.correct.total for one in checked) == len(blind) > 0
     assert sum(one.correct.right for one in checked) == sum(cell.state == 1 for cell in blind)
-    withdraw_words(service, ana, 1)
+    said, button = withdrawal_words(made.completion.preview_withdrawal(1))
+    assert "would be unknown again" in said
+    left = cells - len(blind)
+    assert button == f"Withdraw: make {left} cells unknown"
+    assert withdraw_words(service, ana, 1).endswith(f"{left} cells unknown again.")
     assert made.completion.checked() == []

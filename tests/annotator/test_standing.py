@@ -25,33 +25,47 @@ SURE = Sweepable("person", "present", 120, Share(98, 100))
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "said", "place"),
     [
-        (Facts(0, 0, 0), "Add pictures"),
-        (Facts(5, 0, 0), "Add categories"),
-        (replace(OPEN, ready=[(1, 20), (4, 1_420)], blind_to_prove=3), "Apply contract 4: it can "),
-        (replace(OPEN, blind_to_prove=43, blind_to_watch=9), "Answer 43 blind questions to prove"),
-        (replace(OPEN, blind_to_prove=1), "Answer 1 blind question to prove"),
-        (replace(OPEN, blind_to_watch=50, sweepable=[SURE]), "Answer 50 blind questions to check"),
-        (replace(OPEN, unknown=0), "Nothing waits"),
-        (replace(OPEN, sweepable=[SURE], few=[("bowl", 3)]), "Sweep “person” present: 120 cells"),
-        (replace(OPEN, few=[("cup", 4), ("bowl", 3)]), "Label more of “bowl”: 3 known"),
-        (OPEN, "Answer the least certain cells on Focus: 250 cells wait"),
+        (Facts(0, 0, 0), "Add pictures", ""),
+        (Facts(5, 0, 0), "Add categories", "data"),
+        (
+            replace(OPEN, ready=[(1, 20), (4, 1_420)], blind_to_prove=3),
+            "Apply contract 4",
+            "contracts",
+        ),
+        (
+            replace(OPEN, blind_to_prove=43, blind_to_watch=9),
+            "Answer 43 blind questions to prove",
+            "audit",
+        ),
+        (replace(OPEN, blind_to_prove=1), "Answer 1 blind question to prove", "audit"),
+        (replace(OPEN, blind_to_watch=50, sweepable=[SURE]), "Answer 50 blind", "audit"),
+        (replace(OPEN, unknown=0), "Nothing waits", "again"),
+        (
+            replace(OPEN, sweepable=[SURE], few=[("bowl", 3)]),
+            "Sweep “person” present: 120 cells",
+            "sweep",
+        ),
+        (replace(OPEN, few=[("cup", 4), ("bowl", 3)]), "Label more of “bowl”: 3 known", "focus"),
+        (OPEN, "Answer the least certain cells on Focus: 250 cells wait", "focus"),
     ],
 )
-def test_the_next_step_in_every_situation(facts: Facts, said: str) -> None:
-    assert next_step(facts).startswith(said)
+def test_the_next_step_in_every_situation(facts: Facts, said: str, place: str) -> None:
+    step = next_step(facts)
+    assert step.text.startswith(said)
+    assert step.place == place
 
 
 @pytest.mark.parametrize("past", [Share(0, 0), Share(5, 5), Share(85, 100)])
 def test_sweep_is_not_advised_on_few_or_bad_answers(past: Share) -> None:
-    assert "Sweep" not in next_step(replace(OPEN, sweepable=[replace(SURE, past=past)]))
+    assert next_step(replace(OPEN, sweepable=[replace(SURE, past=past)])).place != "sweep"
 
 
 def test_without_blind_answers_no_figure_is_given() -> None:
     assert wrong_words(Share(0, 0)) == "not measured yet"
     # Clopper-Pearson for 0 of 50: 1 - 0.025 ** (1 / 50).
-    assert wrong_words(Share(50, 50)) == "0.0% (0.0% to 7.1%)"
+    assert wrong_words(Share(50, 50)) == "0 % (0 % to 7.1 %)"
 
 
 SOURCES = st.sampled_from(["focus", "sweep", "contract", "import", "audit", "anything"])

@@ -7,31 +7,38 @@ from web_site import NAMES, Site
 
 from annotator.errors import AnnotatorError, Conflict, InvalidInput, NotFound
 from annotator.standing import next_step
-from annotator.web.completion_page import (
+from annotator.web.completion_page import facts, wrong_table
+from annotator.web.contracts_page import (
     apply_words,
     contracts_table,
-    facts,
-    propose_words,
+    preview_of,
+    propose,
     withdraw_words,
-    wrong_table,
 )
 
 
 def test_nothing_is_measured_before_a_contract(site: Site) -> None:
-    table = wrong_table(site.service)
+    assert site.service.completion.checked() == []
+    table = wrong_table(site.service, [])
     assert [row[0] for row in table] == list(NAMES)
     assert {row[3] for row in table} == {"not measured yet"}
 
 
 def test_the_next_step_of_a_new_project_is_to_label(site: Site) -> None:
-    assert next_step(facts(site.service)).startswith("Label more of \u201ccup\u201d: 0 known")
+    step = next_step(facts(site.service))
+    assert step.text.startswith("Label more of \u201ccup\u201d: 0 known")
+    assert step.place == "focus"
 
 
 def test_what_cannot_be_done_is_said_in_words(site: Site) -> None:
     with pytest.raises(Conflict, match="no model yet"):
-        propose_words(site.service, site.user, "accept", 2, 95, 0)
+        propose(site.service, site.user, "accept", 2, 95, 0)
+    with pytest.raises(Conflict, match="no model yet"):
+        preview_of(site.service, "accept", 2, 95, 0)
     with pytest.raises(InvalidInput, match="number is missing"):
-        propose_words(site.service, site.user, "accept", None, 95, 0)
+        propose(site.service, site.user, "accept", None, 95, 0)
+    with pytest.raises(InvalidInput, match=r"confidence must be between 0 and 100 %, got 100 %"):
+        preview_of(site.service, "accept", 2, 100, 0)
     with pytest.raises(InvalidInput, match="no contract is chosen"):
         apply_words(site.service, site.user, None, None)
     with pytest.raises(NotFound):

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { modelHint } from "../../../annotator/web/static/js/focus/empty.js";
+import { emptyState, modelHint } from "../../../annotator/web/static/js/focus/empty.js";
 
 const status = (over) => ({
   status: { model: { id: 1 }, job: null, worker_alive: true, counts: { known: 5 }, ...over },
@@ -24,4 +24,11 @@ test("a trainer that does not answer is said", () => {
 test("before the first model it is said what the order is", () => {
   assert.match(modelHint(status({ model: null })), /^No model yet/);
   assert.match(modelHint(status({ model: null, counts: { known: 0 } })), /^Nothing is known yet/);
+});
+
+test("when the blind questions are answered it is said where to go on", () => {
+  const counts = { categories: 3, images: 5 };
+  const done = { trail: [], images: new Map(), cursor: 0, ready: true, ended: true, status: { counts } };
+  assert.match(emptyState({ ...done, queue: "audit" }, { online: true }).text, /stands on Progress/);
+  assert.equal(emptyState({ ...done, queue: "uncertain" }, { online: true }).title, "This queue is finished");
 });

@@ -3,13 +3,19 @@
 import { mountBrowse, openKept } from "./browse/main.js";
 import { mountFocus } from "./focus/main.js";
 import { Session } from "./session.js";
-import { applyTheme, askName, mountHeader } from "./shell.js";
+import { applyTheme, askName, mountHeader, openTab } from "./shell.js";
 import { mountSweep } from "./sweep/main.js";
 
 const PARTS = { header: mountHeader, focus: mountFocus, sweep: mountSweep, browse: mountBrowse };
 let session = null;
 // Tabs that are not open are mounted when they are first opened.
 let waiting = new Set(["header", "focus"]);
+
+// Buttons of the pages that Gradio serves say where they lead.
+document.addEventListener("annotator-open", ({ detail: { tab, queue } }) => {
+  if (queue) session?.openQueue(queue);
+  openTab(tab);
+});
 
 /**
  * @param {Element} element the mount point

@@ -127,6 +127,11 @@ export class Session {
     this.emit("open-image", Number(image));
   }
 
+  /** Go on with another queue on Focus. */
+  openQueue(queue) {
+    this.emit("open-queue", queue);
+  }
+
   /** Work under another name from now on; what is unsent stays with the one who did it. */
   async rename() {
     const name = await this.askName(this.user?.name ?? "");

@@ -141,6 +141,7 @@ export function mountFocus(root, session) {
   });
   session.on("status", (status) => send({ type: "status", status }));
   session.on("outbox", () => view.render(state));
+  session.on("open-queue", (queue) => send({ type: "queue", queue }));
   session.on("open-image", (image) => run({ type: "visit", image }));
   session.on("sent", (entry) => send({ type: "sent", entry }));
   session.on("acknowledged", (entry, reply) => {

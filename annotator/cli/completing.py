@@ -66,6 +66,13 @@ def simulate(
     known: Annotated[float, typer.Option(help="Share of cells known at the start.")] = 0.1,
     error_rate: Annotated[float, typer.Option(help="Share of wrong answers.")] = 0.0,
     per_round: Annotated[float, typer.Option(help="Answers per picture between trainings.")] = 0.25,
+    target: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Share of all cells that may be wrong in the end; more than once.",
+            show_default="0.01 and 0.005",
+        ),
+    ] = None,
     feature_set: Annotated[FeatureSet, typer.Option(help="As of a workspace.")] = "balanced",
     ignore_columns: Annotated[
         str, typer.Option(metavar="NAME,…", help="Columns that are no category.")
@@ -76,24 +83,24 @@ def simulate(
 ) -> None:
     """Play whole projects against true labels and report what they cost in answers and seconds."""
     from annotator.console import activity, say, table
-    from annotator.simulation.play import Game
+    from annotator.simulation.play import Game, games_of
     from annotator.simulation.projects import Source, play_all
-    from annotator.simulation.report import TARGETS
+    from annotator.simulation.report import FINISHED, TARGETS
 
-    games = [
-        Game(name, number, known, error_rate, per_round)
-        for number in seed or [0]
-        for name in policy or ["stack"]
-    ]
+    setting = Game("stack", 0, known, error_rate, per_round)
+    games = games_of(policy or ["stack"], seed or [0], target or list(TARGETS), setting)
     source = Source(images, labels, feature_set, tuple(ignore_columns.split(",")), split)
     with activity() as tell:
         done = play_all(source, games, out, tell)
     say(f"{done.images:,} pictures, {done.cells:,} cells; asking all that is unknown takes "
         f"{done.exhaustive:.1f} answers per picture")  # fmt: skip
     columns = ["Policy", "Seeds"]
-    for target in TARGETS:
-        columns += [f"Answers at {target:.1%} wrong", "Seconds"]
-    table(columns, done.rows)
+    for wrong in TARGETS:
+        columns += [f"Answers at {wrong:.1%} wrong", "Seconds"]
+    if done.rows:
+        table(columns, done.rows)
+    if done.finished:
+        table([one[0].upper() + one[1:] for one in FINISHED], done.finished)
     say(f"Course, categories and plot are in {out}.", "dim")
 
 

@@ -9,7 +9,7 @@ the model decided the rest now.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +21,18 @@ from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService, CellChange
 from annotator.settings import Workspace
 from annotator.simulation.policies import POLICIES, Policy
+from annotator.simulation.tool import (
+    CONFIDENCE,
+    LEAST_DOUBT,
+    Person,
+    Spent,
+    doubt_for,
+    worth_a_round,
+)
 from annotator.types import CellBatch, Labels
 
 _AT_ONCE = 2_000
+_GROWTH = 0.15
 
 Tell = Callable[[str, float], None]
 
@@ -38,7 +47,8 @@ class Game:
         known: share of cells known at the start.
         error_rate: share of the annotator's answers that are wrong.
         per_round: answers per picture between two trainings.
-        stop_at: total error at which the project ends.
+        stop_at: total error at which the project ends; that is promised, where the policy ends with
+            a contract.
         most_rounds: at which it ends in any case.
     """
 
@@ -48,7 +58,7 @@ class Game:
     error_rate: float = 0.0
     per_round: float = 0.25
     stop_at: float = 0.005
-    most_rounds: int = 40
+    most_rounds: int = 60
 
     def __post_init__(self) -> None:
         """Check what was typed.
@@ -56,10 +66,7 @@ class Game:
         Raises:
             InvalidInput: naming the value and what was expected.
         """
-        if self.policy not in POLICIES:
-            raise InvalidInput(
-                f"there is no policy {self.policy!r} (choose from {', '.join(POLICIES)})"
-            )
+        _policy(self.policy)
         for name in ("known", "stop_at"):
             if not 0 < getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be between 0 and 1, got {getattr(self, name)}")
@@ -67,21 +74,44 @@ class Game:
             raise InvalidInput(f"error rate must be from 0 to 0.5, got {self.error_rate}")
 
 
+def games_of(
+    policies: Iterable[str], seeds: Sequence[int], targets: Sequence[float], game: Game
+) -> list[Game]:
+    """Games to be compared: a policy with a contract once per target, others to the lowest one.
+
+    Args:
+        policies: by name.
+        seeds: each policy is played with each.
+        targets: total errors.
+        game: everything else.
+    """
+    return [
+        replace(game, policy=policy, seed=seed, stop_at=target)
+        for seed in seeds
+        for policy in policies
+        for target in (targets if _policy(policy).finishes else [min(targets)])
+    ]
+
+
+def _policy(name: str) -> Policy:
+    if name not in POLICIES:
+        raise InvalidInput(f"there is no policy {name!r} (choose from {', '.join(POLICIES)})")
+    return POLICIES[name]
+
+
 @dataclass(frozen=True)
 class Step:
     """Where a project stands after a round.
 
     Attributes:
-        answers: human answers so far, beyond the cells known at the start.
-        seconds: they took.
+        spent: by people so far, beyond the cells known at the start.
         wrong: cells [C] that are wrong, known or as the model would decide them now.
         found: present cells [C] that are so.
         called: cells [C] that are called present.
     """
 
     round: int
-    answers: int
-    seconds: float
+    spent: Spent
     wrong: NDArray[np.int64]
     found: NDArray[np.int64]
     called: NDArray[np.int64]
@@ -97,39 +127,119 @@ def play(base: Path, truth: Labels, game: Game, folder: Path, tell: Tell) -> Ite
         folder: for the workspace of this project; must not exist.
         tell: told what is done.
     """
-    from annotator.training.worker import run_once  # torch: seconds
-
     shutil.copytree(base, folder)
     workspace = Workspace.open(folder)
     random = np.random.default_rng(game.seed)
-    policy = POLICIES[game.policy]
     with AnnotationService(workspace) as service:
-        counts = truth.states != 0
-        start = (np.random.RandomState(game.seed).random(counts.shape) < game.known) & counts
+        project = _Project(workspace, service, truth, game, random, tell)
+        start = np.random.RandomState(game.seed).random(truth.states.shape) < game.known
         batches = CellBatch.of_matrix(
             truth.image_ids, truth.category_ids, np.where(start, truth.states, 0).astype(np.int8)
         )
         service.import_decisions(batches, key="known at the start")
-        asked, answers, seconds = start.copy(), 0, 0.0
-        for number in range(game.most_rounds):
-            if number == 0 or policy.retrains:
-                run_once(workspace, tell)
-            folder_now = _newest(workspace, service)
-            probability = _probability(folder_now, truth, policy)
-            now = service.labels().states
-            step = _step(number, answers, seconds, probability, now, truth.states)
-            yield step
-            total = int(step.wrong.sum()) / max(1, int(counts.sum()))
-            if total <= game.stop_at or not (counts & ~asked).any():
-                return
-            wanted = round(game.per_round * len(truth.image_ids))
-            open_ = counts & ~asked
-            cells = policy.choose(probability, now, open_, wanted, random)
-            asked[cells] = True
-            said = _answer(truth.states[cells], game.error_rate, random)
-            _decide(service, truth, cells, said, f"{number}")
-            answers += len(cells[0])
-            seconds += policy.seconds(probability[cells], said)
+        finishes = POLICIES[game.policy].finishes
+        yield from _as_the_tool(project) if finishes else _cell_by_cell(project, start)
+
+
+@dataclass(frozen=True)
+class _Project:
+    """One project while it is played."""
+
+    workspace: Workspace
+    service: AnnotationService
+    truth: Labels
+    game: Game
+    random: np.random.Generator
+    tell: Tell
+
+    @property
+    def policy(self) -> Policy:
+        return POLICIES[self.game.policy]
+
+    def train(self, number: int) -> NDArray[np.float32]:
+        """Probability of every cell [N, C] after round ``number``; 0 without a model."""
+        if not self.policy.learns:
+            return np.zeros(self.truth.states.shape, dtype=np.float32)
+        if number == 0 or self.policy.retrains:
+            from annotator.training.worker import run_once  # torch: seconds
+
+            run_once(self.workspace, self.tell)
+        scores = _newest(self.workspace, self.service)
+        return _probability(scores, self.truth, self.policy)
+
+    def wanted(self, answers: int) -> int:
+        """Answers of the next round; more where many were given, so that long projects end."""
+        least = self.game.per_round * len(self.truth.image_ids)
+        return round(max(least, _GROWTH * answers))
+
+    def answer(self, true: NDArray[np.int8]) -> NDArray[np.int8]:
+        """What the annotator says, now and then wrongly."""
+        wrong = self.random.random(len(true)) < self.game.error_rate
+        return np.where(wrong, -true, true).astype(np.int8)
+
+    def error(self, step: Step) -> float:
+        """Share of the cells that is wrong."""
+        return int(step.wrong.sum()) / max(1, int((self.truth.states != 0).sum()))
+
+
+def _cell_by_cell(project: _Project, start: NDArray[np.bool_]) -> Iterator[Step]:
+    """The policy chooses single cells, until few enough are wrong, which only the truth tells."""
+    truth, policy, random = project.truth.states, project.policy, project.random
+    counts = truth != 0
+    asked, spent = start & counts, Spent()
+    for number in range(project.game.most_rounds):
+        probability = project.train(number)
+        now = project.service.labels().states
+        step = _step(number, spent, probability, now, truth)
+        yield step
+        open_ = counts & ~asked
+        if project.error(step) <= project.game.stop_at or not open_.any():
+            return
+        cells = policy.choose(probability, now, open_, project.wanted(spent.answers), random)
+        asked[cells] = True
+        said = project.answer(truth[cells])
+        _decide(project.service, project.truth, cells, said, f"{number}")
+        spent = spent.after(len(said), policy.seconds(probability[cells], said))
+
+
+def _as_the_tool(project: _Project) -> Iterator[Step]:
+    """The queue, perhaps Sweep, then a contract that promises the error; see `tool`."""
+    truth, game = project.truth.states, project.game
+    person = Person(project.service, project.truth, project.answer)
+    planned: list[int | None] = []
+    number = 0
+    while True:
+        probability = project.train(number)
+        now = project.service.labels().states
+        yield _step(number, person.spent.copy(), probability, now, truth)
+        planned.append(person.planned(game.stop_at, CONFIDENCE))
+        project.tell(f"finishing now would take {planned[-1]} blind answers", 0.0)
+        wanted = project.wanted(person.spent.focus)
+        number += 1
+        if planned[-1] is not None and not worth_a_round(planned, wanted):
+            if project.policy.sweeps_present:
+                person.sweep()
+                probability = project.train(number)
+            if person.finish(game.stop_at, CONFIDENCE, tell=lambda text: project.tell(text, 0.0)):
+                break
+            planned.clear()
+        if number > game.most_rounds or not _learn(project, person, probability, wanted):
+            break
+    yield _step(number, person.spent.copy(), probability, project.service.labels().states, truth)
+
+
+def _learn(
+    project: _Project, person: Person, probability: NDArray[np.float32], wanted: int
+) -> bool:
+    """Answer what is in doubt; False if nothing is left to answer."""
+    open_ = project.service.labels().states == 0
+    doubt, given = doubt_for(probability, open_, wanted), 0
+    while given < wanted and open_.any():
+        given += person.focus(wanted - given, doubt)
+        if doubt <= 0.0:
+            break
+        doubt = doubt / 2 if doubt > LEAST_DOUBT else 0.0
+    return given > 0
 
 
 def prepare(base: Path, tell: Tell) -> None:
@@ -172,8 +282,7 @@ def _probability(scores: ScoreFolder, truth: Labels, policy: Policy) -> NDArray[
 
 def _step(
     number: int,
-    answers: int,
-    seconds: float,
+    spent: Spent,
     probability: NDArray[np.float32],
     known: NDArray[np.int8],
     truth: NDArray[np.int8],
@@ -182,19 +291,11 @@ def _step(
     counted = truth != 0
     return Step(
         round=number,
-        answers=answers,
-        seconds=seconds,
+        spent=spent,
         wrong=((decided != truth) & counted).sum(axis=0),
         found=((decided == 1) & (truth == 1)).sum(axis=0),
         called=((decided == 1) & counted).sum(axis=0),
     )
-
-
-def _answer(
-    truth: NDArray[np.int8], error_rate: float, random: np.random.Generator
-) -> NDArray[np.int8]:
-    wrong = random.random(len(truth)) < error_rate
-    return np.where(wrong, -truth, truth).astype(np.int8)
 
 
 def _decide(

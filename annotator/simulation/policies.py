@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOCUS_SECONDS, SWEEP_SECONDS, FLIP_SECONDS = 1.2, 0.2, 1.2
+NAIVE_SECONDS = 1.6
+"""For a yes or no without a suggestion, in a list of everything."""
 
 Probability = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -41,6 +43,13 @@ def at_random(
     return random.random(probability.shape)
 
 
+def in_order(
+    probability: Probability, known: NDArray[np.int8], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Picture by picture, as they are listed."""
+    return np.asarray(-np.arange(probability.size, dtype=np.float64).reshape(probability.shape))
+
+
 @dataclass(frozen=True)
 class Policy:
     """How a project is worked through.
@@ -49,17 +58,23 @@ class Policy:
         rank: worth of asking each cell [N, C].
         retrains: after each round; otherwise the first model stays.
         base_only: decides by the base alone, without neighbours and co-occurrence.
+        learns: without a model nothing is decided but by people, and the rest counts as absent.
         random_share: of the cells of a round drawn at random instead.
         sweeps: cells beyond doubt of a round are looked through as pages of one category.
         answer_seconds: for each answer that is not swept.
+        finishes: goes through the queue of the tool and ends with a contract, see `tool`.
+        sweeps_present: goes through the pages of Sweep before that.
     """
 
     rank: Rank
     retrains: bool = True
     base_only: bool = False
+    learns: bool = True
     random_share: float = 0.0
     sweeps: bool = False
     answer_seconds: float = FOCUS_SECONDS
+    finishes: bool = False
+    sweeps_present: bool = False
 
     def choose(
         self,
@@ -89,6 +104,7 @@ class Policy:
 
 
 POLICIES: Mapping[str, Policy] = {
+    "exhaustive": Policy(in_order, learns=False, answer_seconds=NAIVE_SECONDS),
     "random": Policy(at_random),
     "base-once": Policy(uncertainty, retrains=False, base_only=True),
     "base": Policy(uncertainty, base_only=True),
@@ -96,5 +112,7 @@ POLICIES: Mapping[str, Policy] = {
     "stack-rarity": Policy(rarity),
     "stack-audited": Policy(uncertainty, random_share=0.1),
     "stack-sweep": Policy(uncertainty, sweeps=True),
+    "tool": Policy(uncertainty, finishes=True),
+    "tool-sweep": Policy(uncertainty, finishes=True, sweeps_present=True),
 }
-"""Policies by name; asking everything needs no playing."""
+"""Policies by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from annotator.formats.table import LabelTable
 from annotator.images import find_images, scan_images
 from annotator.service import AnnotationService
 from annotator.settings import SETTINGS_FILE, Settings, Workspace
-from annotator.simulation import report
+from annotator.simulation import report, results
 from annotator.simulation.play import Game, Tell, play, prepare, truth_of
 from annotator.simulation.report import Played
 from annotator.types import Labels
@@ -67,12 +68,14 @@ class Done:
     """All projects.
 
     Attributes:
-        rows: of the table.
+        rows: of the table of policies at equal error, see `report.summary`.
+        finished: of the table of projects that ended with a contract, see `report.finished`.
         exhaustive: answers per picture if everything unknown is asked.
     """
 
     played: Sequence[Played]
     rows: list[tuple[str, ...]]
+    finished: list[tuple[str, ...]]
     images: int
     cells: int
     exhaustive: float
@@ -82,25 +85,31 @@ def play_all(source: Source, games: Sequence[Game], out: Path, tell: Tell) -> Do
     """Play projects one after another and write their course, their categories and a plot.
 
     The workspace of each project is removed when it has been played; the one with the features,
-    ``out/base``, is kept, so that further games on the same pictures begin at once.
+    ``out/base``, is kept, so that further games on the same pictures begin at once. So is the
+    course of every game: one that was played to its end is not played again.
     """
     out.mkdir(parents=True, exist_ok=True)
     table = source.table()
     base = out / "base"
     if not (base / SETTINGS_FILE).exists():
         _make_base(base, source, table)
-    prepare(base, tell)  # the worker reads pictures also without any label
+    if any(not results.path_of(out, game).exists() for game in games):
+        prepare(base, tell)  # the worker reads pictures also without any label
     with AnnotationService(Workspace.open(base)) as service:
         truth = truth_of(service, dict(zip(table.images, table.states, strict=True)))
     played = []
     for game in games:
-        played.append(_play_one(base, truth, game, out / "playing", tell))
+        kept = results.path_of(out, game)
+        if not kept.exists():
+            results.save(kept, _play_one(base, truth, game, out / f"playing-{os.getpid()}", tell))
+        played.append(results.load(kept))
         report.write_course(out / "course.csv", played)
         report.write_categories(out / "categories.csv", played, table.categories)
     report.plot(out / "course.svg", played)
     images, cells = len(truth.image_ids), int((truth.states != 0).sum())
     known = games[0].known if games else 0.0
-    return Done(played, report.summary(played), images, cells, cells * (1 - known) / images)
+    rows, finished = report.summary(played), report.finished(played)
+    return Done(played, rows, finished, images, cells, cells * (1 - known) / images)
 
 
 def _play_one(base: Path, truth: Labels, game: Game, folder: Path, tell: Tell) -> Played:
@@ -109,7 +118,7 @@ def _play_one(base: Path, truth: Labels, game: Game, folder: Path, tell: Tell) -
     for step in play(base, truth, game, folder, tell):
         steps.append(step)
         wrong = int(step.wrong.sum()) / max(1, int((truth.states != 0).sum()))
-        per_image = step.answers / len(truth.image_ids)
+        per_image = step.spent.answers / len(truth.image_ids)
         tell(f"{game.policy}, seed {game.seed}: {per_image:.2f} answers, {wrong:.2%} wrong", 0.0)
     shutil.rmtree(folder, ignore_errors=True)
     counted = truth.states != 0

@@ -12,14 +12,16 @@ from typer.testing import CliRunner
 from annotator import scenes
 from annotator.cli import app
 from annotator.errors import InvalidInput
-from annotator.simulation.play import Game, Step
+from annotator.simulation import results
+from annotator.simulation.play import Game, Step, games_of
 from annotator.simulation.policies import POLICIES
-from annotator.simulation.report import Played
+from annotator.simulation.report import Played, finished, summary
+from annotator.simulation.tool import Spent, doubt_for, worth_a_round
 
 
-def step(number: int, answers: int, wrong: int) -> Step:
+def step(number: int, answers: int, wrong: int, **spent: int) -> Step:
     one = np.array([wrong])
-    return Step(number, answers, answers * 1.2, one, one, one)
+    return Step(number, Spent(focus=answers, **spent), one, one, one)
 
 
 def test_the_cost_of_a_target_lies_between_the_rounds_around_it() -> None:
@@ -55,6 +57,59 @@ def test_an_unknown_policy_is_named_with_those_there_are() -> None:
         Game("magic")
 
 
+def test_what_answers_take_counts_tiles_flips_and_single_answers() -> None:
+    spent = Spent(focus=10, blind=5, tiles=60, flips=2)
+    assert (spent.answers, spent.seconds) == (75, pytest.approx(1.2 * 15 + 0.2 * 60 + 1.2 * 2))
+    naive = Spent().after(10, seconds=16.0)
+    assert (naive.answers, naive.seconds) == (10, pytest.approx(16.0))
+
+
+def test_a_contract_is_played_once_per_target_and_others_to_the_lowest() -> None:
+    games = games_of(["stack", "tool"], [3], [0.01, 0.005], Game("stack", known=0.2))
+    found = [(game.policy, game.stop_at, game.seed, game.known) for game in games]
+    assert found == [
+        ("stack", 0.005, 3, 0.2), ("tool", 0.01, 3, 0.2), ("tool", 0.005, 3, 0.2),
+    ]  # fmt: skip
+
+
+def test_another_round_is_played_only_while_it_spares_more_blind_answers_than_it_takes() -> None:
+    assert worth_a_round([None, None], 100)
+    assert worth_a_round([None, 5_000, 2_000], 600)
+    assert not worth_a_round([6_000, 2_000, 1_000], 600)
+    assert not worth_a_round([1_000, 1_100], 50)
+
+
+def test_doubt_leaves_twice_as_many_cells_as_are_to_be_answered() -> None:
+    probability = np.linspace(0, 0.5, 101, dtype=np.float32)[None]
+    open_ = np.ones(probability.shape, dtype=bool)
+    cut = doubt_for(probability, open_, 10)
+    assert int((probability >= cut).sum()) == 20
+    assert doubt_for(probability, ~open_, 10) > 0
+
+
+def test_projects_that_end_with_a_contract_have_a_table_of_their_own() -> None:
+    ended = [step(0, 0, 30), step(1, 90, 4, blind=10, automatic=800)]
+    played = [
+        Played(Game("tool", stop_at=0.01), ended, images=100, cells=1_000, present=50),
+        Played(Game("stack"), [step(0, 0, 30), step(1, 100, 0)], 100, 1_000, 50),
+    ]
+    assert [row[0] for row in summary(played)] == ["stack"]
+    assert finished(played) == [
+        ("tool 1.00%", "1 of 1", "1.00", "1.20", "0.10", "0.00", "0.40%", "0.40%")
+    ]
+
+
+def test_a_played_project_is_kept_and_read_back(tmp_path: Path) -> None:
+    played = Played(Game("tool", seed=2), [step(0, 3, 5, blind=2)], 100, 1_000, 50)
+    path = results.path_of(tmp_path, played.game)
+    results.save(path, played)
+    back = results.load(path)
+    assert back.game == played.game
+    assert back.steps[0].spent == played.steps[0].spent
+    assert back.steps[0].wrong.tolist() == [5]
+    assert results.path_of(tmp_path, Game("tool", seed=3)) != path
+
+
 @pytest.mark.slow
 def test_a_project_is_played_through_the_tool_from_a_folder_and_a_file(tmp_path: Path) -> None:
     paths, labels = scenes.draw_folder(tmp_path / "pictures", 30, 1)
@@ -68,13 +123,15 @@ def test_a_project_is_played_through_the_tool_from_a_folder_and_a_file(tmp_path:
     done = CliRunner().invoke(
         app,
         ["simulate", "--images", str(tmp_path / "pictures"), "--labels", str(file), "--out",
-         str(out), "--policy", "stack", "--known", "0.3", "--per-round", "40",
-         "--feature-set", "tiny"],
+         str(out), "--policy", "tool-sweep", "--known", "0.3", "--per-round", "5",
+         "--feature-set", "tiny", "--target", "0.08"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     with (out / "course.csv").open(encoding="utf-8") as text:
         rows = list(csv.DictReader(text))
-    errors = [float(row["total_error"]) for row in rows]
-    assert errors[-1] <= 0.005 < errors[0]
+    last = rows[-1]
+    assert float(last["total_error"]) <= 0.08 < float(rows[0]["total_error"])
+    assert int(last["blind"]) > 0
+    assert int(last["automatic"]) > 0
     assert (out / "course.svg").exists()
-    assert not (out / "playing").exists()
+    assert not list(out.glob("playing*"))

@@ -1,0 +1,60 @@
+"""Played projects on disk, so that an interrupted comparison goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from annotator.settings import write_atomically
+from annotator.simulation.play import Game, Step
+from annotator.simulation.report import Played
+from annotator.simulation.tool import Spent
+
+FOLDER = "played"
+
+
+def path_of(out: Path, game: Game) -> Path:
+    """Where the course of a game is kept; another setting, another name."""
+    settings = "-".join(str(value) for value in asdict(game).values())
+    return out / FOLDER / f"{settings}.json"
+
+
+def save(path: Path, played: Played) -> None:
+    """Keep a played project."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = [
+        {
+            "round": step.round,
+            "spent": asdict(step.spent),
+            "wrong": step.wrong.tolist(),
+            "found": step.found.tolist(),
+            "called": step.called.tolist(),
+        }
+        for step in played.steps
+    ]
+    content = {
+        "game": asdict(played.game),
+        "steps": steps,
+        "images": played.images,
+        "cells": played.cells,
+        "present": played.present,
+    }
+    write_atomically(path, json.dumps(content).encode())
+
+
+def load(path: Path) -> Played:
+    """What `save` kept."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    steps = [
+        Step(
+            step["round"],
+            Spent(**step["spent"]),
+            *(np.array(step[name], dtype=np.int64) for name in ("wrong", "found", "called")),
+        )
+        for step in content["steps"]
+    ]
+    game = Game(**content["game"])
+    return Played(game, steps, content["images"], content["cells"], content["present"])

@@ -1,0 +1,246 @@
+"""Plays a project as the tool is used: the queue on Focus, pages of Sweep, a contract to finish.
+
+A person answers what the model is unsure of, picture by picture in the order of the queue. After
+each training it is looked up how many blind answers would prove that the rest may be decided by
+the model. While a further round of answers spares more of these than it takes, the round is worth
+it; then the contract is proposed, its blind questions are answered, and it is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.errors import InvalidInput
+from annotator.service import AnnotationService, CellChange
+from annotator.simulation.policies import FLIP_SECONDS, FOCUS_SECONDS, SWEEP_SECONDS
+from annotator.types import Labels
+
+TILES = 60
+"""On a page of Sweep."""
+
+_AT_ONCE = 100
+_SPARE = 2.0  # as many cells are in doubt as are to be answered, times this
+LEAST_DOUBT = 0.002
+"""Doubt below which a cell is answered only where nothing else is left."""
+
+CONFIDENCE = 0.95
+
+Answer = Callable[[NDArray[np.int8]], NDArray[np.int8]]
+"""What the annotator says to cells of these true states [n]."""
+
+
+@dataclass
+class Spent:
+    """What a project has taken so far.
+
+    Attributes:
+        focus: answers to single cells with the suggestion in sight.
+        blind: answers to blind questions.
+        tiles: cells looked at on pages of Sweep.
+        flips: of these, turned over.
+        automatic: cells that a contract decided.
+        other_seconds: taken otherwise.
+    """
+
+    focus: int = 0
+    blind: int = 0
+    tiles: int = 0
+    flips: int = 0
+    automatic: int = 0
+    other_seconds: float = 0.0
+
+    def after(self, answers: int, seconds: float) -> Spent:
+        """With further single answers that took so long."""
+        usual = FOCUS_SECONDS * answers
+        other = self.other_seconds + seconds - usual
+        return replace(self, focus=self.focus + answers, other_seconds=other)
+
+    def copy(self) -> Spent:
+        """As it is now."""
+        return replace(self)
+
+    @property
+    def answers(self) -> int:
+        """All cells that a person answered, a tile being one."""
+        return self.focus + self.blind + self.tiles
+
+    @property
+    def seconds(self) -> float:
+        """They took a person."""
+        single = FOCUS_SECONDS * (self.focus + self.blind) + self.other_seconds
+        return single + SWEEP_SECONDS * self.tiles + FLIP_SECONDS * self.flips
+
+
+@dataclass
+class Person:
+    """Works on a project through the service and knows the truth.
+
+    Attributes:
+        service: of the workspace.
+        truth: 0 where a cell does not count; such cells are left out, or answered as suggested
+            where a blind question must be answered.
+        answer: turns the truth into what is said.
+        seed: for names and keys.
+    """
+
+    service: AnnotationService
+    truth: Labels
+    answer: Answer
+    name: str = "simulated"
+    spent: Spent = field(default_factory=Spent)
+    _keys: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the person known to the project."""
+        self._user = self.service.ensure_user(self.name).id
+        self._column = {c: i for i, c in enumerate(self.truth.category_ids.tolist())}
+        self._passed: int | None = None
+
+    def focus(self, wanted: int, doubt: float) -> int:
+        """Go on in the queue and answer what is in doubt there; returns how many answers.
+
+        Args:
+            wanted: answers after which to stop.
+            doubt: smallest probability of being wrong that is answered.
+        """
+        given, seen = 0, set[int]()
+        while given < wanted:
+            page = self.service.next_images(self._user, "valuable", after=self._passed)
+            image = page.images[0] if page.images else None
+            if image is None or image.id in seen:
+                break
+            seen.add(image.id)
+            self._passed = image.id
+            unsure = [
+                (image.id, s.category_id)
+                for s in image.suggestions
+                if min(s.probability, 1 - s.probability) >= doubt
+            ]
+            given += self._say(unsure, "focus")
+        self.spent.focus += given
+        return given
+
+    def sweep(self) -> None:
+        """Go through every page of what is suggested present, category by category."""
+        listed = self.service.sweeping.categories(self._user, "present")
+        for category in listed.categories:
+            left_out: set[int] = set()
+            while category.present:
+                page = self.service.sweeping.page(
+                    self._user, category.id, "present", count=TILES, without=sorted(left_out)
+                )
+                if not page.tiles:
+                    break
+                cells = [(tile.image_id, category.id) for tile in page.tiles]
+                left_out |= {image_id for image_id, _ in cells}
+                self.spent.tiles += self._say(cells, "sweep", suggested=1)
+
+    def blind(self) -> int:
+        """Answer the blind questions that wait, up to a page of pictures; returns how many."""
+        page = self.service.next_images(self._user, "audit", count=_AT_ONCE)
+        cells = [(i.id, s.category_id) for i in page.images for s in i.suggestions]
+        given = self._say(cells, "audit", all_of_them=True)
+        self.spent.blind += given
+        return given
+
+    def finish(self, target: float, confidence: float, *, tell: Callable[[str], None]) -> bool:
+        """Prove that the rest may be decided, and let it be decided; False if that failed."""
+        completion = self.service.completion
+        made = completion.propose(self._user, "finish", target=target, confidence=confidence)
+        tell(f"proposed: {made.words()}")
+        while completion.contract(made.contract.id).stage == "asking" and self.blind():
+            pass
+        state = completion.contract(made.contract.id)
+        tell(f"answered: {state.words()}")
+        if state.stage != "proved":
+            completion.withdraw(self._user, made.contract.id, key=self._key())
+            return False
+        done = completion.apply(self._user, made.contract.id, key=self._key())
+        self.spent.automatic += done.contract.cells
+        self.blind()  # the first round of checks of what was decided
+        return completion.contract(made.contract.id).stage == "active"
+
+    def planned(self, target: float, confidence: float) -> int | None:
+        """Blind answers that finishing now would take; None if the model does not believe in it."""
+        try:
+            drafted = self.service.completion.preview(
+                "finish", target=target, confidence=confidence
+            )
+        except InvalidInput:
+            return None
+        return drafted.questions
+
+    def _say(
+        self,
+        cells: Sequence[tuple[int, int]],
+        source: str,
+        *,
+        suggested: int = 0,
+        all_of_them: bool = False,
+    ) -> int:
+        """Answer these cells as one decision; returns how many were answered."""
+        if not cells:
+            return 0
+        rows = np.searchsorted(self.truth.image_ids, [image_id for image_id, _ in cells])
+        columns = np.array([self._column[category_id] for _, category_id in cells])
+        true = self.truth.states[rows, columns]
+        if all_of_them:
+            true = np.where(true == 0, self._modelled(rows, columns), true).astype(np.int8)
+        said = self.answer(true)
+        said[true == 0] = 0
+        changes = [
+            CellChange(*cell, state)
+            for cell, state in zip(cells, said.tolist(), strict=True)
+            if state
+        ]
+        if changes:
+            self.service.decide(self._user, changes, key=self._key(), source=source)
+        self.spent.flips += int((said == -suggested).sum()) if suggested else 0
+        return len(changes)
+
+    def _modelled(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.int8]:
+        """What the model says of cells that have no true state."""
+        states = []
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            image_id, category_id = (
+                int(self.truth.image_ids[row]),
+                int(self.truth.category_ids[column]),
+            )
+            found = self.service.evidence(image_id, category_id).probability
+            states.append(1 if found >= 0.5 else -1)
+        return np.array(states, dtype=np.int8)
+
+    def _key(self) -> str:
+        self._keys += 1
+        return f"{self.name}-{self._keys}"
+
+
+def doubt_for(probability: NDArray[np.float32], open_: NDArray[np.bool_], wanted: int) -> float:
+    """Doubt from which on a cell is answered, so that some more than ``wanted`` cells are."""
+    risk = np.minimum(probability, 1 - probability)[open_]
+    count = min(len(risk), round(_SPARE * wanted))
+    if not count:
+        return LEAST_DOUBT
+    return max(LEAST_DOUBT, float(np.partition(risk, len(risk) - count)[len(risk) - count]))
+
+
+def worth_a_round(planned: Sequence[int | None], answers: int) -> bool:
+    """Whether a further round of answers should spare more blind answers than it takes.
+
+    Args:
+        planned: blind answers that finishing would take, after each training so far.
+        answers: of a round.
+    """
+    known = [number for number in planned if number is not None]
+    if len(known) < 2:
+        return True
+    if known[-1] >= known[-2]:
+        return False
+    spared = known[-2] - known[-1]
+    before = known[-3] - known[-2] if len(known) > 2 else 2 * spared
+    # Each round spares a smaller part than the one before, in about the same ratio.
+    return spared * min(1.0, spared / max(before, 1)) > answers

@@ -1,4 +1,4 @@
-"""Backups: one archive with the label database, the settings and the models.
+"""Backups: one archive with the label database, the settings, the models and what contracts froze.
 
 Pictures stay where they are and are not part of it; thumbnails, features and scores are computed
 again from them.
@@ -14,15 +14,18 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotator.completion import pools
 from annotator.errors import AnnotatorError, InvalidInput, WorkspaceError
 from annotator.exchange import written
 from annotator.service import AnnotationService
 from annotator.settings import SETTINGS_FILE, Settings, Workspace
 
 _DATABASE = "labels.db"
+_KEPT = re.compile(rf"models/[^/\\]+|{pools.FOLDER}/\d+\.npz")
 _COPIED_AT_ONCE = 1 << 20
 
 Progress = Callable[[int, int], None]
@@ -69,12 +72,17 @@ def back_up(
         )
     with written(out, overwrite) as partial, tempfile.TemporaryDirectory(dir=out.parent) as folder:
         copy = Workspace(Path(folder), workspace.settings)
+        # Before and after the labels: a contract may be applied or proposed meanwhile.
+        _copy_pools(workspace.path, copy.path)
         _copy_database(workspace.path / _DATABASE, copy.path / _DATABASE)
+        _copy_pools(workspace.path, copy.path)
         with AnnotationService(copy) as service:
             status = service.status()
             inside = sum(not Path(path).is_absolute() for _, _, path in service.image_names())
         files = {SETTINGS_FILE: workspace.path / SETTINGS_FILE, _DATABASE: copy.path / _DATABASE}
         files |= {f"models/{path.name}": path for path in sorted(workspace.models.glob("[!.]*"))}
+        frozen = sorted((copy.path / pools.FOLDER).glob("*.npz"))
+        files |= {f"{pools.FOLDER}/{path.name}": path for path in frozen}
         _write(files, partial, progress)
     return Backup(out, status.images, status.known, inside, out.stat().st_size)
 
@@ -114,7 +122,7 @@ def _extract(archive: Path, folder: Path) -> Settings:
             settings = Settings.from_toml(content.read(SETTINGS_FILE).decode(), SETTINGS_FILE)
             content.extract(_DATABASE, folder)
             for name in content.namelist():
-                if re.fullmatch(r"models/[^/\\]+", name) and name != "models/..":
+                if _KEPT.fullmatch(name) and name != "models/..":
                     content.extract(name, folder)
     except (zipfile.BadZipFile, zlib.error, KeyError, UnicodeDecodeError) as error:
         raise InvalidInput(
@@ -135,6 +143,16 @@ def _copy_database(source: Path, target: Path) -> None:
     finally:
         origin.close()
         copy.close()
+
+
+def _copy_pools(source: Path, target: Path) -> None:
+    """Copy the cells that contracts froze; none of them ever changes once it is there."""
+    folder = target / pools.FOLDER
+    folder.mkdir(exist_ok=True)
+    for path in (source / pools.FOLDER).glob("*.npz"):
+        # Applied a moment ago, it is not needed any more.
+        with suppress(FileNotFoundError):
+            shutil.copyfile(path, folder / path.name)
 
 
 def _write(files: dict[str, Path], out: Path, progress: Progress | None) -> None:

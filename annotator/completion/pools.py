@@ -71,10 +71,13 @@ class Pool:
 
     def save(self, workspace: Path, contract_id: int) -> None:
         """Keep beside the label database until the contract has decided its cells."""
-        (workspace / FOLDER).mkdir(exist_ok=True)
-        with _path(workspace, contract_id).open("wb") as file:
+        path = _path(workspace, contract_id)
+        path.parent.mkdir(exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
             score = self.score.astype(np.float16)
             np.savez(file, keys=self.keys, score=score, inside=self.inside)
+        partial.replace(path)  # whole or not at all, also for a backup that is being made
 
     @classmethod
     def load(cls, workspace: Path, contract_id: int, digest: str) -> Pool:

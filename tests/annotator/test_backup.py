@@ -5,9 +5,11 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from annotator.backup import back_up, restore
+from annotator.completion.pools import Pool
 from annotator.errors import InvalidInput, WorkspaceError
 from annotator.images import ScannedImage
 from annotator.service import AnnotationService
@@ -52,6 +54,19 @@ def test_what_can_be_computed_again_is_left_out(workspace: Workspace, tmp_path: 
     back_up(workspace, tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip") as archive:
         assert archive.namelist() == ["workspace.toml", "labels.db", "models/3.pt"]
+
+
+def test_what_contracts_froze_comes_back(workspace: Workspace, tmp_path: Path) -> None:
+    pool = Pool(
+        np.array([1, 2]), np.array([1, 1]), np.array([0.5, 0.25], np.float32), np.ones(2, bool)
+    )
+    pool.save(workspace.path, 12)
+    (workspace.path / "contracts" / "13.partial").write_bytes(b"being written")
+    back_up(workspace, tmp_path / "b.zip")
+    again = restore(tmp_path / "b.zip", tmp_path / "again")
+    assert [path.name for path in (again.path / "contracts").iterdir()] == ["12.npz"]
+    found = Pool.load(again.path, 12, pool.digest())
+    assert (found.keys == pool.keys).all()
 
 
 def test_a_backup_can_be_made_while_people_work(workspace: Workspace, tmp_path: Path) -> None:
@@ -106,6 +121,8 @@ def test_an_archive_cannot_write_outside_the_folder(workspace: Workspace, tmp_pa
     with zipfile.ZipFile(tmp_path / "b.zip", "a") as archive:
         archive.writestr("../evil.txt", "x")
         archive.writestr("models/../../evil.txt", "x")
+        archive.writestr("contracts/../../evil.txt", "x")
+        archive.writestr("contracts/evil.txt", "x")
         archive.writestr("evil.txt", "x")
     again = restore(tmp_path / "b.zip", tmp_path / "again")
     assert not list(tmp_path.rglob("evil.txt"))

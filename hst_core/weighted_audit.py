@@ -26,9 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
-
-_LEVELS_PER_NAT = 50
-"""Risks are rounded to this grid of logarithms, so the work does not grow with the cells."""
+Integers = npt.NDArray[np.integer]
 
 _HALVINGS, _STEPS = 32, 6
 _LEAST_GAIN = 1e-7
@@ -39,10 +37,12 @@ _LEAST_RISK, _MOST_RISK = 1e-6, 0.9
 class WeightedAudit:
     """How to draw among cells, and what each answer is worth.
 
+    Cells of one level have the same risk; there may be a level per cell.
+
     Attributes:
-        weight: chance to be drawn first [cells], sums to 1.
-        right: natural logarithm of the factor of wealth for a right cell [cells], at least 0.
-        wrong: the same for a wrong cell [cells], at most 0.
+        weight: chance of one cell of a level to be drawn first [levels].
+        right: natural logarithm of the factor of wealth for a right cell [levels], at least 0.
+        wrong: the same for a wrong cell [levels], at most 0.
         gain: expected growth of the logarithm of wealth with each answer, if the risks are true.
     """
 
@@ -51,57 +51,66 @@ class WeightedAudit:
     wrong: Floats
     gain: float
 
-    def order(self, uniform: Floats) -> npt.NDArray[np.int64]:
-        """Draw all cells one after the other without replacement, each by its weight.
+    def first(self, uniform: Floats, level: Integers, count: int) -> npt.NDArray[np.int64]:
+        """Draw cells one after the other without replacement, each by its weight.
 
         Args:
             uniform: independent numbers in (0, 1) [cells].
-        """
-        return np.argsort(-np.log(uniform) / self.weight, kind="stable")
+            level: of each cell [cells].
+            count: how many to draw at most.
 
-    def evidence(self, wrong: npt.NDArray[np.bool_], cells: npt.NDArray[np.integer]) -> Floats:
+        Returns:
+            Indexes of the cells in the order of the draw.
+        """
+        key = -np.log(uniform) / self.weight[level]
+        drawn = np.argpartition(key, count)[:count] if count < len(key) else np.arange(len(key))
+        return np.asarray(drawn[np.argsort(key[drawn], kind="stable")])
+
+    def evidence(self, wrong: npt.NDArray[np.bool_], level: Integers) -> Floats:
         """Logarithm of wealth after each answer.
 
         Args:
             wrong: answers in the order of the draw [answers].
-            cells: which cells they are about [answers].
+            level: of the cells that they are about [answers].
         """
-        return np.cumsum(np.where(wrong, self.wrong[cells], self.right[cells]))
+        return np.cumsum(np.where(wrong, self.wrong[level], self.right[level]))
 
     def answers(self, confidence: float) -> int:
         """Blind answers that the proof takes, if the risks are true."""
         return int(np.ceil(-np.log1p(-confidence) / self.gain))
 
 
-def design_audit(risk: Floats, allowed: int) -> WeightedAudit | None:
+def design_audit(risk: Floats, allowed: int, count: Integers | None = None) -> WeightedAudit | None:
     """Plan the proof that at most ``allowed`` of these cells are wrong.
 
     The best weights and the worst case have the same divergence in every cell (a saddle point), so
     both follow from one number, which is found by halving.
 
     Args:
-        risk: chance of each cell to be wrong, in (0, 1) [cells]; only guides.
+        risk: chance of a cell to be wrong, 0-1 [levels]; only guides.
         allowed: wrong cells that the promise allows, at least 1.
+        count: cells of each level [levels]; one each if None.
 
     Returns:
         None if the risks themselves say that more cells than allowed are wrong.
 
     Raises:
-        ValueError: if a risk is not in [0, 1] or nothing is allowed.
+        ValueError: if a risk is not from 0 to 1, nothing is allowed or shapes differ.
     """
     if risk.ndim != 1 or not ((risk >= 0) & (risk <= 1)).all():
-        raise ValueError(f"risk must be [cells] from 0 to 1, got shape {risk.shape}")
+        raise ValueError(f"risk must be [levels] from 0 to 1, got shape {risk.shape}")
     if allowed < 1:
         raise ValueError(f"allowed must be at least 1, got {allowed}")
-    grid = np.round(np.log(np.clip(risk, _LEAST_RISK, _MOST_RISK)) * _LEVELS_PER_NAT)
-    levels, of_cell, count = np.unique(grid, return_inverse=True, return_counts=True)
-    q = np.minimum(np.exp(levels / _LEVELS_PER_NAT), _MOST_RISK)
-    if (q * count).sum() >= allowed or not len(q):
+    number = np.ones(len(risk)) if count is None else count.astype(np.float64)
+    if number.shape != risk.shape:
+        raise ValueError(f"count must be {risk.shape} as risk, got {number.shape}")
+    q = np.clip(risk.astype(np.float64), _LEAST_RISK, _MOST_RISK)
+    if not number.sum() or (q * number).sum() >= allowed:
         return None
     low, high = _LEAST_GAIN, 5.0
     for _ in range(_HALVINGS):
         middle = float(np.sqrt(low * high))
-        if (_worst(q, middle) * count).sum() > allowed:
+        if (_worst(q, middle) * number).sum() > allowed:
             high = middle
         else:
             low = middle  # the side on which the worst case has at most the allowed number
@@ -109,11 +118,10 @@ def design_audit(risk: Floats, allowed: int) -> WeightedAudit | None:
         return None
     e = _worst(q, low)
     weight = 1 / ((1 - q) / (1 - e) - q / e)
-    weight /= (weight * count).sum()
     return WeightedAudit(
-        weight=weight[of_cell],
-        right=(np.log1p(-q) - np.log1p(-e))[of_cell],
-        wrong=(np.log(q) - np.log(e))[of_cell],
+        weight=weight / (weight * number).sum(),
+        right=np.log1p(-q) - np.log1p(-e),
+        wrong=np.log(q) - np.log(e),
         gain=low,
     )
 

@@ -4,8 +4,8 @@ The life of a contract. *Proposed*: the unknown cells that it might decide and t
 frozen, a random order of them is fixed by a seed, and its first cells are asked blind. When all of
 them are answered the widest set that keeps the promise is found. *Active*: a person applied it; one
 event decided the set, and further cells of the same random order go on being asked. *Withdrawn*:
-those answers broke the bound, or a person took it back; its cells are unknown again. *Undone*: the
-person who applied it undid that.
+those answers broke the bound, or a person took it back; its cells are unknown again. *Undone*: a
+person undid the event that applied it.
 """
 
 from __future__ import annotations
@@ -335,7 +335,7 @@ def after_undo(connection: Connection, event_id: int) -> None:
     db.ask_again(connection, event_id)
     contract = db.of_event(connection, event_id)
     if contract is not None and contract.status == db.ACTIVE:
-        db.change(connection, contract.id, status=db.UNDONE, note="undone by who applied it")
+        db.change(connection, contract.id, status=db.UNDONE, note="taken back by undo")
 
 
 def after_answers(
@@ -435,14 +435,14 @@ def _ask_on(connection: Connection, contract: Contract, pool: Pool, at: datetime
     """
     config = dict(contract.config)
     audits = db.audits(connection, contract.id, db.PROPOSAL)
-    order = finishing.draw(
+    more = finishing.draw(
         pool,
         _places(pool, audits),
         allowed=config["allowed"],
         seed=config["seed"],
         number=len(config["portions"]),
+        count=finishing.portion(config["planned"], len(config["portions"])),
     )
-    more = order[: finishing.portion(config["planned"], len(config["portions"]))]
     if not len(more):
         raise Conflict(f"all cells of contract {contract.id} have been asked (withdraw it)")
     places = range(len(audits), len(audits) + len(more))

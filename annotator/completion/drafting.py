@@ -92,10 +92,14 @@ class Draft:
         """Places in the pool of the candidates that are asked first."""
         if self.promise.kind == finishing.KIND:
             nobody = np.zeros(0, dtype=np.int64)
-            order = finishing.draw(
-                self.pool, nobody, allowed=self.allowed, seed=self.seed, number=0
+            return finishing.draw(
+                self.pool,
+                nobody,
+                allowed=self.allowed,
+                seed=self.seed,
+                number=0,
+                count=self.plan.answers,
             )
-            return order[: self.plan.answers]
         return self.pool.order(self.seed)[: self.plan.answers]
 
     @cached_property

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from annotator.completion.planning import Plan
 from annotator.completion.pools import Pool, mixed
 from annotator.types import Audit, Contract
+
+if TYPE_CHECKING:
+    from hst_core.weighted_audit import WeightedAudit
 
 KIND = "finish"
 
@@ -27,8 +31,10 @@ DOUBT, FLOOR = 1.2, 0.0005
 MOST_PORTIONS = 21
 """Portions after which a proof is given up: about three times the answers planned."""
 
+FEWEST = 20
+"""Blind answers of a portion at least."""
+
 _FIRST, _FURTHER = 2, 8  # shares of the planned answers: a half, then an eighth at a time
-_LEAST = 20
 _PLACES_PER_PORTION = 1 << 20
 
 
@@ -71,24 +77,23 @@ def plan(score: NDArray[np.float32], *, allowed: int, confidence: float) -> Plan
     Returns:
         None if too many are expected to be wrong, or asking all would take no more.
     """
-    from hst_core.weighted_audit import design_audit  # late: scipy beside it is slow to load
-
-    risk = risks(score)
-    audit = design_audit(risk, allowed) if allowed > 0 and len(score) else None
+    count = np.bincount(_levels(score), minlength=len(_VALUES))
+    audit = _design(count, allowed)
     if audit is None or audit.answers(confidence) >= len(score):
         return None
-    return Plan(np.arange(len(score)), audit.answers(confidence), float(risk.sum()))
+    wrong = float((risks(_VALUES) * count).sum())
+    return Plan(np.arange(len(score)), audit.answers(confidence), wrong)
 
 
 def portion(planned: int, number: int) -> int:
     """Blind answers of a portion, the first one being number 0."""
-    return max(planned // (_FURTHER if number else _FIRST), _LEAST)
+    return max(planned // (_FURTHER if number else _FIRST), FEWEST)
 
 
 def draw(
-    pool: Pool, asked: NDArray[np.int64], *, allowed: int, seed: int, number: int
+    pool: Pool, asked: NDArray[np.int64], *, allowed: int, seed: int, number: int, count: int
 ) -> NDArray[np.int64]:
-    """All places of a pool that were not asked, in the order in which they are drawn.
+    """Places of the next cells to ask, in the order in which they are drawn.
 
     Args:
         pool: as frozen.
@@ -96,15 +101,18 @@ def draw(
         allowed: as in `plan`.
         seed: of the contract.
         number: of the portion, the first one being 0; each has an order of its own.
+        count: how many at most.
     """
-    from hst_core.weighted_audit import design_audit
-
-    left = np.setdiff1d(np.arange(len(pool)), asked)
-    audit = design_audit(risks(pool.score[left]), allowed)
+    left = np.ones(len(pool), dtype=bool)
+    left[asked] = False
+    places = np.flatnonzero(left)
+    level = _levels(pool.score[places])
+    audit = _design(np.bincount(level, minlength=len(_VALUES)), allowed)
     if audit is None:
-        return left[:0]
-    bits = mixed(pool.keys[left], seed + number * _PLACES_PER_PORTION) >> np.uint64(11)
-    return np.asarray(left[audit.order((bits.astype(np.float64) + 0.5) / 2**53)])
+        return places[:0]
+    bits = mixed(pool.keys[places], seed + number * _PLACES_PER_PORTION) >> np.uint64(11)
+    uniform = (bits.astype(np.float64) + 0.5) / 2**53
+    return np.asarray(places[audit.first(uniform, level, count)])
 
 
 def prove(pool: Pool, audits: Sequence[Audit], portions: Sequence[int], allowed: int) -> Proof:
@@ -116,20 +124,32 @@ def prove(pool: Pool, audits: Sequence[Audit], portions: Sequence[int], allowed:
         portions: how many were drawn at a time.
         allowed: as in `plan`.
     """
-    from hst_core.weighted_audit import design_audit
-
     places = pool.places([a.image_id for a in audits], [a.category_id for a in audits])
-    wrong = np.array([audit.state for audit in audits]) != states(pool.score[places])
-    wealth, most, start = 0.0, 0.0, 0
+    present = np.array([audit.state == 1 for audit in audits], dtype=bool)
+    return weigh(pool, places, present, portions, allowed)
+
+
+def weigh(
+    pool: Pool,
+    places: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    portions: Sequence[int],
+    allowed: int,
+) -> Proof:
+    """As `prove`, from the places in the pool that were asked and the answers [answers]."""
+    level = _levels(pool.score[places])
+    wrong = (states(pool.score[places]) == 1) != present
+    left = np.bincount(_levels(pool.score), minlength=len(_VALUES))
+    now, most, start = 0.0, 0.0, 0
     for count in portions:
         part = slice(start, start + count)
-        left = np.setdiff1d(np.arange(len(pool)), places[:start])
-        audit = design_audit(risks(pool.score[left]), allowed)
+        audit = _design(left, allowed)
         if audit is None:
             break
-        path = wealth + audit.evidence(wrong[part], np.searchsorted(left, places[part]))
-        wealth, most, start = float(path[-1]), max(most, float(path.max())), start + count
-    return Proof(most, wealth, len(audits), int(wrong.sum()))
+        path = now + audit.evidence(wrong[part], level[part])
+        now, most, start = float(path[-1]), max(most, float(path.max())), start + count
+        left = left - np.bincount(level[part], minlength=len(_VALUES))
+    return Proof(most, now, len(places), int(wrong.sum()))
 
 
 def holds(proof: Proof, confidence: float) -> bool:
@@ -148,6 +168,22 @@ def broken(contract: Contract, watched: int, wrong: int) -> bool:
 
     least = fewest_errors(wrong, watched, contract.cells, _SURE_OF_BREACH)
     return least - wrong > int(contract.config["allowed"])
+
+
+_VALUES = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
+"""All probabilities that a score can be: half-precision numbers from 0 to 1."""
+
+
+def _levels(score: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Place of each score in `_VALUES` [n]."""
+    return score.astype(np.float16).view(np.uint16).astype(np.int64)
+
+
+def _design(count: NDArray[np.int64], allowed: int) -> WeightedAudit | None:
+    """How to draw, from how many cells there are of each of `_VALUES`."""
+    from hst_core.weighted_audit import design_audit
+
+    return design_audit(risks(_VALUES), allowed, count) if allowed > 0 else None
 
 
 _HOPELESS = -5.0  # the answers speak against it by more than they must speak for it

@@ -64,11 +64,18 @@ def test_wealth_shrinks_wherever_more_than_allowed_is_wrong(
 
 @given(st.integers(0, 2**31))
 def test_wealth_grows_as_planned_if_the_risks_are_true(seed: int) -> None:
-    risk = np.random.default_rng(seed).beta(1, 30, 200)
+    risk = np.random.default_rng(seed).beta(1, 30, 200).clip(1e-6)
     audit = design(risk, int(2 * risk.sum()))
-    grid = np.exp(np.round(np.log(np.clip(risk, 1e-6, 0.9)) * 50) / 50)
-    growth = audit.weight * (grid * audit.wrong + (1 - grid) * audit.right)
+    growth = audit.weight * (risk * audit.wrong + (1 - risk) * audit.right)
     assert growth.sum() == pytest.approx(audit.gain, rel=1e-3)
+
+
+def test_cells_of_a_level_count_as_so_many_cells() -> None:
+    each = design(np.repeat([0.001, 0.05], [300, 10]), 6)
+    levels = design_audit(np.array([0.001, 0.05]), 6, np.array([300, 10]))
+    assert levels is not None
+    np.testing.assert_allclose(levels.weight, each.weight[[0, -1]])
+    np.testing.assert_allclose(levels.wrong, each.wrong[[0, -1]])
 
 
 def test_an_order_draws_every_cell_once_and_heavy_ones_first() -> None:
@@ -76,7 +83,7 @@ def test_an_order_draws_every_cell_once_and_heavy_ones_first() -> None:
     rng = np.random.default_rng(0)
     ranks = []
     for _ in range(20):
-        order = audit.order(rng.random(2_020))
+        order = audit.first(rng.random(2_020), np.arange(2_020), 2_020)
         assert len(np.unique(order)) == 2_020
         ranks.append(np.flatnonzero(order < 20).mean())
     assert np.mean(ranks) < 700
@@ -91,7 +98,7 @@ def test_no_more_proofs_of_a_broken_promise_than_the_confidence_allows() -> None
         audit = design(risk, 12)
         wrong = np.zeros(400, dtype=bool)
         wrong[rng.choice(400, 13, replace=False, p=(risk + 0.002) / (risk + 0.002).sum())] = True
-        order = audit.order(rng.random(400))
+        order = audit.first(rng.random(400), np.arange(400), 400)
         left = np.concatenate([[13], 13 - np.cumsum(wrong[order])[:-1]])
         proved = audit.evidence(wrong[order], order) >= np.log(10)
         false += bool((proved & (left - wrong[order] > 12)).any())

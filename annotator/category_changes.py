@@ -102,9 +102,9 @@ class CategoryChanges:
         self._clock = clock
 
     def history(self, limit: int = 20) -> list[Event]:
-        """The newest changes of the list of categories, and imports: what `undo` takes by id."""
+        """The newest changes of categories, imports and contracts: what `undo` takes by id."""
         with self._database.reading() as connection:
-            return category_rows.events_of(connection, (KIND, ADDED, "import"), limit)
+            return category_rows.events_of(connection, (KIND, ADDED, "import", "contract"), limit)
 
     def preview_merge(self, category_id: int, into_id: int) -> MergePreview:
         """Count what merging a category into another would do.

@@ -8,6 +8,7 @@ from datetime import datetime
 from annotator.category_changes import ADDED, KIND, MergePreview, RemovalPreview
 from annotator.progress import Person, as_time
 from annotator.types import Category, Event, User
+from annotator.wording import counted
 
 Rows = list[list[str]]
 
@@ -63,6 +64,9 @@ def undoable(events: Sequence[Event]) -> list[Event]:
 def describe(event: Event) -> str:
     """An event in a few words; repeats names."""
     told = event.summary
+    if event.kind == "contract":
+        decided = counted(event.cell_count, "cell")
+        return f"Contract {told.get('contract', '')} decided {decided}"
     if event.kind == ADDED:
         return f"Added {listed([str(name) for name in told.get('names', ())])}"
     if event.kind != KIND:

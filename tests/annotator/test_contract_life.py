@@ -32,6 +32,7 @@ from annotator.web.contracts_page import (
     withdraw_words,
     withdrawal_words,
 )
+from annotator.web.data_words import describe, undoable
 
 IMAGES = 500
 
@@ -265,6 +266,17 @@ def test_undo_takes_a_contract_back_as_one(made: Contracted) -> None:
     assert made.project.table() == before
     assert made.completion.contracts()[0].stage == "undone"
     assert made.completion.waiting() == (0, 0)
+
+
+def test_a_contract_is_among_the_changes_that_anybody_takes_back(made: Contracted) -> None:
+    state = made.proved()
+    cells = made.completion.apply(made.project.ana, state.contract.id, key="a").contract.cells
+    service = made.project.service
+    newest = undoable(service.category_changes.history())[0]
+    assert describe(newest) == f"Contract 1 decided {cells:,} cells"
+    assert service.undo(made.project.bo, key="u", event_id=newest.id).cells == cells
+    assert made.completion.contracts()[0].stage == "undone"
+    assert newest.id not in {one.id for one in undoable(service.category_changes.history())}
 
 
 def test_undoing_a_blind_answer_asks_again(made: Contracted) -> None:

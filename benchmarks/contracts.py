@@ -1,0 +1,233 @@
+"""Whether contracts keep their promise on real scores: many audits of the same project.
+
+python benchmarks/contracts.py --workspace DIR --images DIR --labels FILE.csv [--split train]
+
+takes the features of a workspace, lets people know a tenth of the cells and answer the least
+certain ones for a few rounds, and then makes hundreds of contracts of each kind on what is left,
+each with another draw of blind questions. The pool and its scores stay the same, so the share of
+contracts that broke their promise can be set against the confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from label_errors import features_of
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from annotator.completion import finishing
+from annotator.completion.drafting import OUTSIDE_ANSWERS
+from annotator.completion.planning import Kind, level_of_look, plan
+from annotator.completion.pools import Pool
+from hst_core.contracts import fit_contract
+from hst_core.datasets import read_label_csv
+from hst_core.fast_tier import FastTier
+from hst_core.neighbours import NeighbourGraph
+
+LOOKS = 3
+"""Looks at the answers of an accept or reject contract: the first and two with twice as many."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of a project, as a contract sees it, and the truth of it.
+
+    Attributes:
+        pool: unknown cells with their scores.
+        present: whether each is [n].
+        cells: of the whole project.
+        known_present: present cells that are known.
+    """
+
+    pool: Pool
+    present: NDArray[np.bool_]
+    cells: int
+    known_present: int
+
+    def model_wrong(self) -> NDArray[np.bool_]:
+        """Where deciding by even odds would be wrong [n]."""
+        return np.asarray((finishing.states(self.pool.score) == 1) != self.present)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One contract.
+
+    Attributes:
+        answers: blind ones that it took.
+        decided: cells.
+        broken: share that is wrong or missed of what it promised; None where nothing was proved.
+    """
+
+    answers: int
+    decided: int
+    broken: float | None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workspace", type=Path, required=True, help="whose features are used")
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--split", default="", help="only this split")
+    parser.add_argument("--rounds", type=int, default=6, help="of answers before the contracts")
+    parser.add_argument("--per-round", type=float, default=0.25, help="answers per picture")
+    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--confidence", type=float, default=0.95)
+    options = parser.parse_args()
+    left = left_over(options)
+    wrong = int(left.model_wrong().sum())
+    shown = Table(
+        "contract", "draws", "proved", "blind answers, median", "cells decided, median",
+        "wrong or missed, mean", "broke the promise",
+        title=f"{len(left.pool):,} unknown of {left.cells:,} cells, deciding them by the model "
+        f"{wrong / left.cells:.2%} of all would be wrong; {options.confidence:.0%} confidence; "
+        f"{platform.machine()}",
+    )  # fmt: skip
+    for name, target, make in contracts_of(left, options.confidence):
+        made = [make(seed) for seed in range(options.draws)]
+        shown.add_row(name, f"{options.draws}", *figures(made, target))
+    Console().print(shown)
+
+
+def left_over(options: argparse.Namespace) -> Left:
+    """Play the rounds with the fast tier alone."""
+    table = read_label_csv(options.labels, minus_one="unknown")
+    wanted = table.rows(options.split) if options.split else np.arange(len(table.images))
+    truth = table.labels[wanted]
+    names = [table.images[i] for i in wanted.tolist()]
+    graph = NeighbourGraph.build(features_of(options.workspace, options.images, names))
+    counted = truth != 0
+    known = (np.random.default_rng(0).random(truth.shape) < 0.1) & counted
+    tier = None
+    for number in range(options.rounds + 1):
+        labels = np.where(known, truth, 0).astype(np.int8)
+        tier = FastTier.fit(None, labels, neighbours=graph, previous=tier)
+        probability = tier.scores().probability.astype(np.float16)
+        if number < options.rounds:
+            risk = np.where(known | ~counted, -1, np.minimum(probability, 1 - probability))
+            count = round(options.per_round * len(truth))
+            known.ravel()[np.argpartition(-risk.ravel(), count)[:count]] = True
+    rows, columns = np.nonzero(counted & ~known)
+    score = probability[rows, columns].astype(np.float32)
+    pool = Pool(rows + 1, columns + 1, score, np.ones(len(rows), dtype=bool))
+    known_present = int(((truth == 1) & known).sum())
+    return Left(pool, truth[rows, columns] == 1, int(counted.sum()), known_present)
+
+
+def contracts_of(
+    left: Left, confidence: float
+) -> Sequence[tuple[str, float, Callable[[int], Made]]]:
+    """Each contract by name, with its promise and what makes one from a seed."""
+
+    def chosen(kind: Kind, target: float) -> Callable[[int], Made]:
+        return lambda seed: by_ranking(left, kind, target, confidence, seed)
+
+    def finish(target: float) -> Callable[[int], Made]:
+        return lambda seed: by_risk(left, target, confidence, seed)
+
+    kinds: list[tuple[Kind, float]] = [
+        ("accept", 0.02), ("accept", 0.05), ("reject", 0.05), ("reject", 0.1),
+    ]  # fmt: skip
+    found = [(f"{kind} {target:.1%}", target, chosen(kind, target)) for kind, target in kinds]
+    own = int(left.model_wrong().sum()) / left.cells
+    # The last promise is below what is really wrong: whatever proves it is a failure.
+    targets = (0.015, 0.01, 0.95 * own)
+    return [*found, *((f"finish {t:.2%}", t, finish(t)) for t in targets)]
+
+
+def by_ranking(left: Left, kind: Kind, target: float, confidence: float, seed: int) -> Made:
+    """What propose, settle, extend and apply do for accept and reject; twice asked again."""
+    rng = np.random.default_rng(seed)
+    level = level_of_look(confidence, 0)
+    planned = plan(
+        kind, left.pool.score, target=target, confidence=level, known_present=left.known_present
+    )
+    if planned is None:
+        return Made(0, 0, None)
+    inside = np.zeros(len(left.pool), dtype=bool)
+    inside[planned.cells] = True
+    others = rng.permutation(np.flatnonzero(~inside))[:OUTSIDE_ANSWERS]
+    outside = (int(left.present[others].sum()), len(others), int((~inside).sum()))
+    order = rng.permutation(planned.cells)
+    asked = 0
+    for look in range(LOOKS):
+        asked = min(planned.answers * 2**look, len(order))
+        audited = np.zeros(len(inside), dtype=bool)
+        audited[order[:asked]] = True
+        found = fit_contract(
+            "accept" if kind == "accept" else "reject",
+            left.pool.score[inside],
+            audited[inside],
+            left.present[inside],
+            target=target,
+            confidence=level_of_look(confidence, look),
+            known_present=left.known_present,
+            outside=outside if kind == "reject" else None,
+        )
+        if found.threshold is not None:
+            score = left.pool.score
+            there = score >= found.threshold if kind == "accept" else score <= found.threshold
+            decided = there & inside & ~audited
+            wrong = int((decided & (left.present != (kind == "accept"))).sum())
+            whole = int(left.present.sum()) + left.known_present
+            share = wrong / max(1, int(decided.sum()) if kind == "accept" else whole)
+            return Made(asked + len(others), int(decided.sum()), share)
+    return Made(asked + len(others), 0, None)
+
+
+def by_risk(left: Left, target: float, confidence: float, seed: int) -> Made:
+    """What a finish contract does: portions drawn by risk until it is proved or hopeless."""
+    pool, wrong = left.pool, left.model_wrong()
+    allowed, level = int(target * left.cells), level_of_look(confidence, 0)
+    planned = finishing.plan(pool.score, allowed=allowed, confidence=level)
+    answers = finishing.FEWEST if planned is None else planned.answers
+    places, portions = np.zeros(0, dtype=np.int64), list[int]()
+    proof = finishing.Proof(0.0, 0.0, 0, 0)
+    while finishing.goes_on(proof, len(portions), len(pool)):
+        number = len(portions)
+        more = finishing.draw(
+            pool,
+            places,
+            allowed=allowed,
+            seed=seed,
+            number=number,
+            count=finishing.portion(answers, number),
+        )
+        if not len(more):
+            break
+        places, portions = np.concatenate([places, more]), [*portions, len(more)]
+        proof = finishing.weigh(pool, places, left.present[places], portions, allowed)
+        if finishing.holds(proof, level):
+            rest = np.ones(len(pool), dtype=bool)
+            rest[places] = False
+            return Made(len(places), int(rest.sum()), int((wrong & rest).sum()) / left.cells)
+    return Made(len(places), 0, None)
+
+
+def figures(made: Sequence[Made], target: float) -> tuple[str, ...]:
+    """Proved, answers, cells, share wrong, and how many broke their promise."""
+    proved = [one for one in made if one.broken is not None]
+    answers = f"{np.median([one.answers for one in made]):,.0f}"
+    if not proved:
+        return "0", answers, "", "", ""
+    shares = np.array([one.broken for one in proved], dtype=np.float64)
+    failed = int((shares > target).sum())
+    return (
+        f"{len(proved)}",
+        answers,
+        f"{np.median([one.decided for one in proved]):,.0f}",
+        f"{shares.mean():.2%}",
+        f"{failed} ({failed / len(made):.1%} of all)",
+    )
+
+
+if __name__ == "__main__":
+    main()

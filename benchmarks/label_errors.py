@@ -6,9 +6,9 @@ takes the features of a workspace, flips 1, 5 and 10 % of the true labels (all c
 the fast tier on them, and looks how many of the first cells of each ranking are flipped ones.
 
 Rankings: `self-confidence` is what cleanlab ranks the cells of a class by; `adjusted` the same
-after its adjustment by the mean self-confidence of each class (Northcutt et al. 2021, Kuan and Mueller
-2022), `confident learning` puts its off-diagonal cells first, `suspicion` is that of the tool. The
-formulas are written out here; cleanlab itself is no dependency.
+after its adjustment by the mean self-confidence of each class (Northcutt et al. 2021, Kuan and
+Mueller 2022), `confident learning` puts its off-diagonal cells first, `suspicion` is that of the
+tool. The formulas are written out here; cleanlab itself is no dependency.
 """
 
 from __future__ import annotations

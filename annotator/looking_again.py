@@ -9,7 +9,7 @@ contradicted again, whatever later versions think, until the cell is decided som
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -28,7 +28,7 @@ from annotator.views import View
 
 _ANY = 1 << 30  # number of known cells that no picture reaches: none is ever closed by them
 _FAR = 200_000  # changed cells from which asking for every cell is quicker than reading the log
-_AT_ONCE = 4_096
+_FIRST_LOT, _LARGEST_LOT = 64, 4_096  # cells
 
 Ids = NDArray[np.int64]
 
@@ -50,6 +50,31 @@ class Contradicted:
     suspicion: float
 
 
+class Places:
+    """Where a ranking has the cells of each picture; made once, as the ranking never changes."""
+
+    def __init__(self, ranking: Ranking) -> None:
+        self.ranking = ranking
+        self.keys = key_of(ranking.image_ids, ranking.category_ids)
+        self._image_ids, self._number = np.unique(ranking.image_ids, return_inverse=True)
+        self._order = np.argsort(self._number, kind="stable")  # within a picture by rank
+        self._starts = np.searchsorted(self._number[self._order], np.arange(len(self) + 1))
+
+    def __len__(self) -> int:
+        return len(self._image_ids)
+
+    def of(self, image_id: int) -> Ids:
+        """Places of the cells of a picture, most contradicted first."""
+        number = int(np.searchsorted(self._image_ids, image_id))
+        if number == len(self) or self._image_ids[number] != image_id:
+            return self._order[:0]
+        return self._order[self._starts[number] : self._starts[number + 1]]
+
+    def count(self, waits: NDArray[np.bool_]) -> int:
+        """Pictures with one of these cells [n]."""
+        return int(np.count_nonzero(np.bincount(self._number[waits], minlength=len(self))))
+
+
 @dataclass(frozen=True)
 class Standing:
     """A ranking and which of its cells are still to be asked.
@@ -57,37 +82,35 @@ class Standing:
     Attributes:
         version: id of the model version.
         fitted: newest event whose decisions that version has seen.
-        ranking: of the version.
+        places: of its ranking.
         waits: [n] cells nobody has touched.
     """
 
     version: int
     fitted: int
-    ranking: Ranking
+    places: Places
     waits: NDArray[np.bool_]
 
     @cached_property
-    def image_ids(self) -> list[int]:
-        """Pictures with a cell that waits, by the most contradicted one of each."""
-        ids, first = np.unique(self.ranking.image_ids[self.waits], return_index=True)
-        return [int(ident) for ident in ids[np.argsort(first)]]
-
-    @cached_property
-    def _by_image(self) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
-        for place in np.flatnonzero(self.waits).tolist():
-            image_id = int(self.ranking.image_ids[place])
-            found.setdefault(image_id, []).append(int(self.ranking.category_ids[place]))
-        return found
+    def count(self) -> int:
+        """Pictures with a cell that waits."""
+        return self.places.count(self.waits)
 
     def categories_of(self, image_id: int) -> list[int]:
         """Categories of the cells of a picture that wait, most contradicted first."""
-        return self._by_image.get(image_id, [])
+        mine = self.places.of(image_id)
+        return [int(c) for c in self.places.ranking.category_ids[mine[self.waits[mine]]]]
 
-    @cached_property
-    def keys(self) -> NDArray[np.uint64]:
-        """One number per cell of the ranking [n]."""
-        return key_of(self.ranking.image_ids, self.ranking.category_ids)
+    def images(self) -> Iterator[list[int]]:
+        """Pictures with a cell that waits, by the most contradicted one of each, in growing lots.
+
+        A picture may come again in a later lot.
+        """
+        waiting = self.places.ranking.image_ids[self.waits]
+        start, size = 0, _FIRST_LOT
+        while start < len(waiting):
+            yield list(dict.fromkeys(waiting[start : start + size].tolist()))
+            start, size = start + size, min(size * 4, _LARGEST_LOT)
 
 
 class LookingAgain:
@@ -113,7 +136,7 @@ class LookingAgain:
             found = self.now(connection)
         if found is None:
             return []
-        ranking = found.ranking
+        ranking = found.places.ranking
         return [
             Contradicted(
                 image_id=int(ranking.image_ids[i]),
@@ -153,7 +176,7 @@ class LookingAgain:
     def count(self, connection: Connection) -> int:
         """Pictures with a cell that waits."""
         found = self.now(connection)
-        return 0 if found is None else len(found.image_ids)
+        return 0 if found is None else found.count
 
     def hand_out(
         self, connection: Connection, user_id: int, count: int, now: datetime, lease: timedelta
@@ -170,15 +193,10 @@ class LookingAgain:
             lease: for how long.
         """
         found = self.now(connection)
-        waiting = [] if found is None else found.image_ids
-        wanted = set(waiting)
-        mine = []
-        for image_id in leases.own_leases(connection, user_id, QUEUE, _ANY):
-            if image_id in wanted:
-                mine.append(image_id)
-            else:
-                leases.release(connection, [image_id])
-        new = _free(connection, user_id, waiting, set(mine), count - len(mine))
+        held = leases.own_leases(connection, user_id, QUEUE, _ANY)
+        mine = [i for i in held if found is not None and found.categories_of(i)]
+        leases.release(connection, [i for i in held if i not in mine])
+        new = [] if found is None else _free(connection, user_id, found, mine, count - len(mine))
         leases.renew_leases(connection, user_id, QUEUE, now + lease)
         leases.lease_images(connection, user_id, QUEUE, new, now + lease)
         return [*mine, *new][:count]
@@ -197,22 +215,21 @@ class LookingAgain:
 
 
 def _free(
-    connection: Connection, user_id: int, waiting: Sequence[int], mine: set[int], count: int
+    connection: Connection, user_id: int, found: Standing, mine: Sequence[int], count: int
 ) -> list[int]:
     """Up to ``count`` further pictures: unseen ones in order, then those seen longest ago."""
-    free: list[int] = []
-    for start in range(0, len(waiting), _AT_ONCE):
-        if len(free) >= count:
-            break
-        some = [i for i in waiting[start : start + _AT_ONCE] if i not in mine]
-        found = leases.eligible(connection, user_id, QUEUE, some, _ANY)
-        free += [image_id for image_id in some if image_id in found]
+    free: dict[int, None] = {}
+    lots = found.images()
+    while len(free) < count and (some := next(lots, None)):
+        wanted = [image_id for image_id in some if image_id not in mine]
+        eligible = leases.eligible(connection, user_id, QUEUE, wanted, _ANY)
+        free |= {image_id: None for image_id in wanted if image_id in eligible}
     if len(free) < count:
-        # As many as there are pictures: those that wait may be anywhere among those passed.
+        # All that were passed: those that wait may be anywhere among them.
         passed = leases.seen_longest_ago(connection, user_id, QUEUE, _ANY, _ANY)
-        wanted = set(waiting) - mine - set(free)
-        free += [image_id for image_id in passed if image_id in wanted]
-    return free[: max(count, 0)]
+        wanted = [image_id for image_id in passed if image_id not in mine]
+        free |= {image_id: None for image_id in wanted if found.categories_of(image_id)}
+    return list(free)[: max(count, 0)]
 
 
 def _ranked(connection: Connection, scores: ScoreFolder) -> Standing:
@@ -223,33 +240,35 @@ def _ranked(connection: Connection, scores: ScoreFolder) -> Standing:
         scores.labels,
         scores.model.has_model,
     )
-    nothing = np.zeros(len(ranking), dtype=bool)
-    standing = Standing(scores.version, scores.event_id, ranking, nothing)
     every = np.arange(len(ranking))
-    return replace(standing, waits=_untouched(connection, standing, every))
+    waits = _untouched(connection, ranking, scores.event_id, every)
+    return Standing(scores.version, scores.event_id, Places(ranking), waits)
 
 
 def _followed(connection: Connection, last: Standing, event_id: int) -> Standing:
     """The same after what changed since an event."""
-    touched = np.arange(len(last.ranking))
+    keys_here = last.places.keys
+    touched = np.arange(len(keys_here))
     if store.changed_cells_after(connection, event_id) <= _FAR:
-        parts = [last.keys[:0]]
+        parts = [keys_here[:0]]
         parts += [keys(cells) for _, cells in store.cells_after(connection, event_id)]
-        touched = np.flatnonzero(np.isin(last.keys, np.concatenate(parts)))
+        touched = np.flatnonzero(np.isin(keys_here, np.concatenate(parts)))
     if not len(touched):
         return last
     waits = last.waits.copy()
-    waits[touched] = _untouched(connection, last, touched)
+    waits[touched] = _untouched(connection, last.places.ranking, last.fitted, touched)
     return replace(last, waits=waits)
 
 
-def _untouched(connection: Connection, standing: Standing, chosen: Ids) -> NDArray[np.bool_]:
-    ranking = standing.ranking
+def _untouched(
+    connection: Connection, ranking: Ranking, fitted: int, chosen: Ids
+) -> NDArray[np.bool_]:
+    """Which of some cells are as the model knew them, and were not looked at again."""
     return looking.unchanged(
         connection,
         ranking.image_ids[chosen],
         ranking.category_ids[chosen],
         ranking.states[chosen],
-        until=standing.fitted,
+        until=fitted,
         besides=SOURCE,
     )

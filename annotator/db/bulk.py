@@ -28,10 +28,10 @@ from annotator.db import schema as t
 from annotator.db.cells import ROW, Cells
 
 _IMAGES_AT_ONCE = 4_000
-_SHIFT = 24  # bits of a category id in a packed cell
+SHIFT = 24  # bits of a category id in a packed cell
 _COLUMNS = ("image_id", "category_id", "state", "score", "event_id")
 
-_JSON_IN_SQLITE = sqlite3.sqlite_version_info >= (3, 38)  # always built in from there on
+JSON_IN_SQLITE = sqlite3.sqlite_version_info >= (3, 38)  # always built in from there on
 
 Ids = NDArray[np.int64]
 
@@ -51,7 +51,7 @@ def write_decisions(connection: Connection, cells: Cells, *, bulk_from: int = 50
     """
     if len(cells) < bulk_from:
         _write_singly(connection, cells)
-    elif connection.dialect.name == "sqlite" and _JSON_IN_SQLITE:
+    elif connection.dialect.name == "sqlite" and JSON_IN_SQLITE:
         _write_as_json(connection, cells)
     elif connection.dialect.name == "postgresql":
         _write_by_copy(connection, cells)
@@ -81,13 +81,13 @@ def _write_as_json(connection: Connection, cells: Cells) -> None:
     if len(gone):
         connection.exec_driver_sql(
             "DELETE FROM decision WHERE (image_id, category_id) IN "
-            f"(SELECT value >> {_SHIFT}, value & {2**_SHIFT - 1} FROM json_each(?))",
+            f"(SELECT value >> {SHIFT}, value & {2**SHIFT - 1} FROM json_each(?))",
             (_json(_packed(gone)),),
         )
     # Most changes come from few events and without scores; those need one number per cell.
     plain = np.isnan(made["after_score"])
     into = f"INSERT OR REPLACE INTO decision ({', '.join(_COLUMNS)}) "
-    unpacked = f"{{0}} >> {_SHIFT + 2}, ({{0}} >> 2) & {2**_SHIFT - 1}, ({{0}} & 3) - 1"
+    unpacked = f"{{0}} >> {SHIFT + 2}, ({{0}} >> 2) & {2**SHIFT - 1}, ({{0}} & 3) - 1"
     for event in np.unique(made["after_event"][plain]).tolist():
         mine = made[plain & (made["after_event"] == event)]
         numbers = (_packed(mine) << 2) + mine["after"] + 1
@@ -116,7 +116,7 @@ def _write_as_json(connection: Connection, cells: Cells) -> None:
 
 
 def _packed(cells: Cells) -> Ids:
-    packed: Ids = (cells["image"].astype(np.int64) << _SHIFT) + cells["category"]
+    packed: Ids = (cells["image"].astype(np.int64) << SHIFT) + cells["category"]
     return packed
 
 
@@ -150,7 +150,7 @@ def count_images(connection: Connection, cells: Cells, *, bulk_from: int = 500) 
     ids, place = np.unique(cells["image"], return_inverse=True)
     change = (cells["after"] != 0).astype(np.int64) - (cells["before"] != 0)
     known = np.bincount(place, weights=change, minlength=len(ids)).astype(np.int64)
-    if len(ids) >= bulk_from and connection.dialect.name == "sqlite" and _JSON_IN_SQLITE:
+    if len(ids) >= bulk_from and connection.dialect.name == "sqlite" and JSON_IN_SQLITE:
         # Few different changes of the count for many images: one statement for each of them.
         for step in np.unique(known).tolist():
             connection.exec_driver_sql(

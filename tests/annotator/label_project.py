@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from annotator.db import schema, store
 from annotator.db.cells import replay
 from annotator.db.engine import Database
 from annotator.images import ScannedImage
-from annotator.scores import ScoreFolder, SourceWeight
 from annotator.service import AnnotationService, CellChange
 from annotator.settings import Settings, Workspace
 from annotator.types import DecideResult, UndoResult
+from benchmarks.made_scores import MadeScores, add_version
 
 NAMES = ("cup", "dining table", "<img src=x onerror=alert(1)>", "🐄 بقرة")
 
@@ -93,72 +92,10 @@ class Project:
         assert status.images_open == np.count_nonzero(known < len(categories))
 
     def add_version(
-        self, scores: RandomScores | None = None, *, waiting: Mapping[int, str] | None = None
+        self, scores: MadeScores | None = None, *, waiting: Mapping[int, str] | None = None
     ) -> int:
         """A model version that is ready; returns its id."""
-        labels = self.service.labels()
-        shape = labels.states.shape
-        with self.service.database.writing() as connection:
-            version = store.add_model_version(
-                connection,
-                kind="fast",
-                created_at=self.clock(),
-                event_id=labels.event_id,
-                feature_set="tiny",
-            )
-        ScoreFolder.write(
-            self.workspace.scores / str(version),
-            scores or RandomScores.make(*shape, seed=version),
-            labels=labels.states,
-            image_ids=labels.image_ids,
-            category_ids=labels.category_ids,
-            event_id=labels.event_id,
-            feature_set="tiny",
-            waiting=waiting or {},
-        )
-        with self.service.database.writing() as connection:
-            store.set_model_version(connection, version, status=store.READY)
-        return version
-
-
-@dataclass(frozen=True)
-class RandomScores:
-    """Scores as a fit would leave them."""
-
-    probability: NDArray[np.float32]
-    picture_logit: NDArray[np.float32]
-    reference: NDArray[np.float32]
-    sources: dict[str, NDArray[np.float32]]
-    cooccurrence: NDArray[np.float32]
-    stack: Sequence[SourceWeight]
-    calibration: NDArray[np.float32]
-    threshold: NDArray[np.float32]
-    neighbours: NDArray[np.int32]
-    neighbour_similarity: NDArray[np.float32]
-    exemplars: NDArray[np.int32]
-
-    @classmethod
-    def make(cls, images: int, categories: int, seed: int = 0) -> RandomScores:
-        rng = np.random.default_rng(seed)
-        logit = rng.normal(-1, 2, (images, categories)).astype(np.float32)
-        probability = 1 / (1 + np.exp(-logit))
-        both = rng.normal(0, 1, (categories, categories)).astype(np.float32)
-        both += both.T
-        np.fill_diagonal(both, 0)
-        kinds = (("base", "classifier"), ("cooccurrence", "ist"))
-        return cls(
-            probability=probability,
-            picture_logit=logit,
-            reference=probability,
-            sources={"base": logit},
-            cooccurrence=both,
-            stack=[SourceWeight(name, kind, 1.0, True, 0.2, 0.3) for name, kind in kinds],
-            calibration=np.stack([np.ones(categories), np.zeros(categories)]).astype(np.float32),
-            threshold=np.full(categories, 0.5, np.float32),
-            neighbours=np.roll(np.arange(images), -1)[:, None].astype(np.int32),
-            neighbour_similarity=np.full((images, 1), 0.5, np.float32),
-            exemplars=np.zeros((categories, 1), np.int32),
-        )
+        return add_version(self.service, scores, waiting=waiting, at=self.clock())
 
 
 def scanned(numbers: Iterable[int], folder: Path) -> list[ScannedImage]:

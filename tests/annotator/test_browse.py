@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from label_project import Project, RandomScores, scanned
+from label_project import Project, scanned
 
 from annotator.browse import Browser, Selection
 from annotator.browsing import Condition, LabelIs, Order, SimilarTo
@@ -15,6 +15,7 @@ from annotator.db import cells as packed
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.look_alikes import near_duplicates
 from annotator.open_scores import OpenScores
+from benchmarks.made_scores import MadeScores
 
 CUP, TABLE = 1, 2
 UNKNOWN_CUP = LabelIs(CUP, frozenset({0}))
@@ -244,9 +245,9 @@ def test_without_a_high_similarity_there_are_no_groups() -> None:
     assert len(near_duplicates(np.zeros((0, 3), int), np.zeros((0, 3)), 0.9)) == 0
 
 
-def pairs(project: Project) -> RandomScores:
+def pairs(project: Project) -> MadeScores:
     """Scores with the pictures (1, 2) and (5, 6) as near-duplicates."""
-    plain = RandomScores.make(6, 4)
+    plain = MadeScores.random(6, 4)
     near = np.array([1, 0, 0, 0, 5, 4], dtype=np.int32)[:, None]
     alike = np.array([0.97, 0.97, 0.3, 0.3, 0.93, 0.93], dtype=np.float32)[:, None]
     return replace(plain, neighbours=near, neighbour_similarity=alike)

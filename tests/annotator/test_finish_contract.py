@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from label_project import Project, RandomScores, make_project
+from label_project import Project, make_project
 from numpy.typing import NDArray
 
 from annotator.completion import finishing
@@ -16,6 +16,7 @@ from annotator.completion.contracts import WATCH_ANSWERS, ContractState
 from annotator.completion.use_cases import Completion
 from annotator.errors import Conflict, InvalidInput
 from annotator.service import CellChange
+from benchmarks.made_scores import MadeScores
 
 IMAGES, CATEGORIES, TARGET = 600, 4, 0.06
 
@@ -71,7 +72,7 @@ def made(tmp_path: Path, empty_labels: Path) -> Iterator[Finishing]:
     probability = rng.beta(0.03, 0.2, (IMAGES, CATEGORIES)).astype(np.float32)
     truth = np.where(rng.random(probability.shape) < probability, 1, -1).astype(np.int8)
     project.decide(project.ana, *((1, c + 1, int(truth[0, c])) for c in range(CATEGORIES)))
-    project.add_version(replace(RandomScores.make(IMAGES, CATEGORIES, 0), probability=probability))
+    project.add_version(replace(MadeScores.random(IMAGES, CATEGORIES, 0), probability=probability))
     yield Finishing(project, truth)
     project.check()
     project.service.close()

@@ -6,12 +6,13 @@ import threading
 
 import numpy as np
 import pytest
-from label_project import Project, RandomScores, scanned
+from label_project import Project, scanned
 
 from annotator.db import leases
 from annotator.errors import InvalidInput, NotFound
 from annotator.queue_orders import QUEUES, Ids, QueueOrders
 from annotator.types import CellBatch
+from benchmarks.made_scores import MadeScores
 
 OPEN = [name for name, kind in QUEUES.items() if not kind.chosen]
 """Queues that hold every open picture."""
@@ -153,23 +154,23 @@ def test_new_pictures_join_a_queue_at_once(project: Project) -> None:
 
 def test_the_most_uncertain_picture_comes_first(any_project: Project) -> None:
     any_project.decide(any_project.bo, (6, 1, 1))
-    scores = RandomScores.make(6, 4)
+    scores = MadeScores.random(6, 4)
     probability = np.full((6, 4), 0.01, dtype=np.float32)
     probability[3], probability[1] = 0.5, 0.2
-    any_project.add_version(RandomScores(**{**vars(scores), "probability": probability}))
+    any_project.add_version(MadeScores(**{**vars(scores), "probability": probability}))
     assert ask(any_project, any_project.ana, "uncertain", 2) == [4, 2]
 
 
 def test_near_duplicates_do_not_follow_each_other_in_the_valuable_queue(project: Project) -> None:
     project.decide(project.bo, (6, 1, 1))
-    scores = RandomScores.make(6, 4)
+    scores = MadeScores.random(6, 4)
     probability = np.full((6, 4), 0.01, dtype=np.float32)
     probability[:2], probability[2] = 0.5, 0.2
     near = np.full((6, 1), -1)
     near[0], near[1] = 1, 0
     similarity = np.where(near >= 0, 0.95, 0.0)
     changed = {"probability": probability, "neighbours": near, "neighbour_similarity": similarity}
-    project.add_version(RandomScores(**{**vars(scores), **changed}))
+    project.add_version(MadeScores(**{**vars(scores), **changed}))
     first = ask(project, project.ana, "valuable", 3)
     assert first[1] == 3
     assert {first[0], first[2]} == {1, 2}
@@ -178,11 +179,11 @@ def test_near_duplicates_do_not_follow_each_other_in_the_valuable_queue(project:
 def test_the_valuable_queue_covers_unlike_pictures_before_any_category_has_a_model(
     project: Project,
 ) -> None:
-    scores = RandomScores.make(6, 4)
+    scores = MadeScores.random(6, 4)
     near = np.array([[1, 2], [0, 2], [0, 1], [4, -1], [3, -1], [-1, -1]])
     changed = {"neighbours": near, "neighbour_similarity": np.where(near >= 0, 0.8, 0.0)}
     waiting = dict.fromkeys((1, 2, 3, 4), "needs labels")
-    project.add_version(RandomScores(**{**vars(scores), **changed}), waiting=waiting)
+    project.add_version(MadeScores(**{**vars(scores), **changed}), waiting=waiting)
     clusters = [
         {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 2}[i] for i in ask(project, project.ana, "valuable", 3)
     ]

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from label_project import NAMES, Project, RandomScores, make_project
+from label_project import NAMES, Project, make_project
 from typer.testing import CliRunner
 
 from annotator.cli import app
 from annotator.db import leases
 from annotator.errors import NotFound
 from annotator.service import CellChange
+from benchmarks.made_scores import MadeScores
 
 QUEUE = "look-again"
 SURE, UNSURE = 0.95, 0.6
@@ -26,7 +27,7 @@ SURE, UNSURE = 0.95, 0.6
 def judged(project: Project, said: dict[tuple[int, int], float], rest: float = 0.3) -> int:
     """A model version that gives these cells these probabilities, and ``rest`` to all others."""
     images, categories = project.service.labels().states.shape
-    scores = RandomScores.make(images, categories)
+    scores = MadeScores.random(images, categories)
     probability = np.full((images, categories), rest, np.float32)
     for (image, category), value in said.items():
         probability[image - 1, category - 1] = value

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from label_project import NAMES, Project, RandomScores, scanned
+from label_project import NAMES, Project, scanned
 
 from annotator.db import offers, store
 from annotator.db.cells import CELL
@@ -16,6 +16,7 @@ from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.images import UnreadableImage
 from annotator.service import AnnotationService, CellChange
 from annotator.types import ImageState
+from benchmarks.made_scores import MadeScores
 
 # ---------------------------------------------------------------------------------- people
 
@@ -331,7 +332,7 @@ def test_the_score_at_the_time_of_a_decision_is_kept(project: Project) -> None:
 def test_a_page_keeps_the_scores_of_the_fit(project: Project) -> None:
     project.service.add_images(scanned(range(7, 70), project.workspace.path))
     project.decide(project.ana, (6, 1, 1))
-    scores = RandomScores.make(69, 4)
+    scores = MadeScores.random(69, 4)
     project.add_version(scores)
     project.decide(project.ana, *((i, 2, 1) for i in range(1, 61)))
     kept = [project.table()[i, 2][2] for i in range(1, 61)]

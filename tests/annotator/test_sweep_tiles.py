@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from label_project import RandomScores
 from numpy.typing import NDArray
 
 from annotator.precision import Share
 from annotator.scores import ScoreFolder
 from annotator.suggestions import probability_of
 from annotator.sweep_tiles import OpenCells, usefulness, verdict
+from benchmarks.made_scores import MadeScores
 
 CUP, TABLE = 11, 12
 IMAGES = np.arange(101, 109)
@@ -44,7 +44,7 @@ def write(
         image_ids: [N].
     """
     labels = np.zeros(probability.shape, np.int8) if labels is None else labels
-    stored = RandomScores.make(*probability.shape)
+    stored = MadeScores.random(*probability.shape)
     logit = np.log(probability / (1 - probability)).astype(np.float32)
     both = np.array([[0, together], [together, 0]], np.float32)
     stored = replace(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from label_project import Project, RandomScores, make_project
+from label_project import Project, make_project
 
 from annotator.answer_counts import AnswerCounts
 from annotator.db import store
@@ -16,6 +16,7 @@ from annotator.errors import InvalidInput, NotFound
 from annotator.precision import Answers, Share
 from annotator.sweeping import SweepPage
 from annotator.types import CellBatch, CellChange
+from benchmarks.made_scores import MadeScores
 
 CUP, TABLE = 1, 2
 IMAGES = 30
@@ -32,7 +33,7 @@ def swept(tmp_path: Path, empty_labels: Path) -> Iterator[Project]:
 
 
 def add_version(project: Project, cup: np.ndarray | None = None) -> int:
-    scores = RandomScores.make(IMAGES, 4)
+    scores = MadeScores.random(IMAGES, 4)
     probability = scores.probability.copy()
     probability[:, 0] = np.linspace(0.02, 0.98, IMAGES) if cup is None else cup
     logit = np.log(probability / (1 - probability))

@@ -273,8 +273,10 @@ class Judge:
     ) -> Quality:
         truth = self.material.truth[: self.material.train]
         hidden = (self.labels == 0) & (truth != 0)
-        p = np.clip(train[hidden].astype(np.float64), 1e-7, 1 - 1e-7)
-        loss = -float(np.where(truth[hidden] == 1, np.log(p), np.log1p(-p)).mean())
+        loss = float("nan")  # with all labels known none is hidden
+        if hidden.any():
+            p = np.clip(train[hidden].astype(np.float64), 1e-7, 1 - 1e-7)
+            loss = -float(np.where(truth[hidden] == 1, np.log(p), np.log1p(-p)).mean())
         completion = completion_metrics(train, truth, self.labels != 0)
         on_test = mean_average_precision(test, self.material.truth[self.material.test])
         return Quality(

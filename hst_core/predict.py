@@ -44,7 +44,7 @@ def outputs(
     base_logits: Float32[np.ndarray, "images categories"] | None = None,
     with_attention: bool = False,
     with_pairs: bool = False,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     precision: str = "float32",
     should_stop: ShouldStop | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], HSTOutput]]:
@@ -57,7 +57,7 @@ def outputs(
         base_logits: see :meth:`~hst_core.model.HST.forward`; of all images.
         with_attention: ask for attention maps.
         with_pairs: ask for the logits of all pairs.
-        batch_size: images at once.
+        batch_size: images at once; by default what was measured best.
         precision: ``float32``, or ``bf16`` for autocast.
         should_stop: asked before each batch.
 
@@ -66,6 +66,8 @@ def outputs(
     """
     device = next(model.parameters()).device
     was_training = model.training
+    if batch_size is None:
+        batch_size = images_at_once(model.categories, device)
     model.eval()
     try:
         for start in range(0, len(rows), batch_size):
@@ -90,13 +92,21 @@ def outputs(
         model.train(was_training)
 
 
+def images_at_once(categories: int, device: torch.device) -> int:
+    """Return how many images a forward pass takes for the least time per image.
+
+    Every category has its own features, so on a CPU their number decides what fits its cache.
+    """
+    return 128 if device.type != "cpu" else min(128, max(1, 2560 // max(1, categories)))
+
+
 def score(
     model: HST,
     inputs: Inputs,
     labels: Int8[np.ndarray, "images categories"],
     *,
     base_logits: Float32[np.ndarray, "images categories"] | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     precision: str = "float32",
     should_stop: ShouldStop | None = None,
 ) -> NetworkScores:

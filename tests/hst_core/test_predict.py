@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from hst_core.config import ModelConfig
 from hst_core.inputs import CachedFeatures
 from hst_core.model import HST
-from hst_core.predict import attention_maps, pair_probabilities, score
+from hst_core.predict import attention_maps, images_at_once, pair_probabilities, score
 
 CONFIG = ModelConfig(
     channels=8, attention_hidden=8, word_dimension=4, graph_steps=1, pair_projection=8,
@@ -72,3 +73,8 @@ def test_bf16_gives_nearly_the_same_scores(inputs: CachedFeatures, model: HST) -
     rough = score(model, inputs, labels, precision="bf16").logits
     assert rough.dtype == np.float32
     np.testing.assert_allclose(rough, exact, atol=0.05)
+
+
+@pytest.mark.parametrize("categories", [1, 80, 100_000])
+def test_some_image_is_scored_at_a_time_however_many_categories(categories: int) -> None:
+    assert 1 <= images_at_once(categories, torch.device("cpu")) <= 128

@@ -19,62 +19,36 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from made_scores import MadeScores, add_version, weight
 from rich.console import Console
 from rich.table import Table
 
-from annotator.db import store
 from annotator.images import ScannedImage
-from annotator.scores import ScoreFolder, SourceWeight
 from annotator.service import AnnotationService, CellBatch, CellChange
 from annotator.settings import Settings, Workspace
 
 
-@dataclass(frozen=True)
-class RandomScores:
-    """Scores as a fit would leave them, with no meaning."""
-
-    probability: NDArray[np.float32]
-    picture_logit: NDArray[np.float32]
-    reference: NDArray[np.float32]
-    sources: dict[str, NDArray[np.float32]]
-    cooccurrence: NDArray[np.float32]
-    stack: list[SourceWeight]
-    calibration: NDArray[np.float32]
-    threshold: NDArray[np.float32]
-    neighbours: NDArray[np.int32]
-    neighbour_similarity: NDArray[np.float32]
-    exemplars: NDArray[np.int32]
-
-    @classmethod
-    def make(cls, images: int, categories: int, rng: np.random.Generator) -> RandomScores:
-        """Random values of the right shapes."""
-        shape = (images, categories)
-        logit = rng.normal(-2, 2, shape).astype(np.float32)
-        probability = 1 / (1 + np.exp(-logit))
-        both = rng.normal(0, 0.3, (categories, categories)).astype(np.float32)
-        both += both.T
-        np.fill_diagonal(both, 0)
-        values = {name: logit + rng.normal(0, 1, shape) for name in ("base", "neighbours")}
-        kinds = (("base", "classifier"), ("neighbours", "cst"), ("cooccurrence", "ist"))
-        return cls(
-            probability=probability,
-            picture_logit=logit,
-            reference=probability,
-            sources={name: value.astype(np.float32) for name, value in values.items()},
-            cooccurrence=both,
-            stack=[SourceWeight(name, kind, 0.7, True, 0.2, 0.3) for name, kind in kinds],
-            calibration=np.stack([np.ones(categories), np.zeros(categories)]).astype(np.float32),
-            threshold=np.full(categories, 0.5, np.float32),
-            neighbours=rng.integers(0, images, (images, 100), dtype=np.int32),
-            neighbour_similarity=rng.random((images, 100), dtype=np.float32),
-            exemplars=rng.integers(0, images, (categories, 8), dtype=np.int32),
-        )
+def random_scores(images: int, categories: int, rng: np.random.Generator) -> MadeScores:
+    """Random values of the shapes that a fit leaves."""
+    shape = (images, categories)
+    logit = rng.normal(-2, 2, shape).astype(np.float32)
+    both = rng.normal(0, 0.3, (categories, categories)).astype(np.float32)
+    both += both.T
+    np.fill_diagonal(both, 0)
+    values = {name: logit + rng.normal(0, 1, shape) for name in ("base", "neighbours")}
+    kinds = (("base", "classifier"), ("neighbours", "cst"), ("cooccurrence", "ist"))
+    return MadeScores.of(
+        1 / (1 + np.exp(-logit)),
+        sources={name: value.astype(np.float32) for name, value in values.items()},
+        cooccurrence=both,
+        stack=[weight(name, kind, 0.7) for name, kind in kinds],
+        neighbours=rng.integers(0, images, (images, 100), dtype=np.int32),
+        neighbour_similarity=rng.random((images, 100), dtype=np.float32),
+        exemplars=rng.integers(0, images, (categories, 8), dtype=np.int32),
+    )
 
 
 class Report:
@@ -153,27 +127,7 @@ def prepared(
             )
 
     service.import_decisions(some(), source="benchmark")
-    labels = service.labels()
-    with service.database.writing() as connection:
-        version = store.add_model_version(
-            connection,
-            kind="fast",
-            created_at=datetime.now(UTC),
-            event_id=labels.event_id,
-            feature_set="tiny",
-        )
-    ScoreFolder.write(
-        service.workspace.scores / str(version),
-        RandomScores.make(images, categories, rng),
-        labels=labels.states,
-        image_ids=labels.image_ids,
-        category_ids=labels.category_ids,
-        event_id=labels.event_id,
-        feature_set="tiny",
-        waiting={},
-    )
-    with service.database.writing() as connection:
-        store.set_model_version(connection, version, status=store.READY)
+    add_version(service, random_scores(images, categories, rng))
 
 
 def measure_clicks(
@@ -203,7 +157,7 @@ def measure_clicks(
 
 
 def measure_queues(service: AnnotationService, report: Report) -> None:
-    for queue in ("uncertain", "unlabelled", "random"):
+    for queue in ("uncertain", "unlabelled", "random", "look-again"):
         user = service.ensure_user(f"user of {queue}").id
         start = time.perf_counter()
         shown = [image.id for image in service.next_images(user, queue, count=5).images]

@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from web_site import Site
+from web_site import NAMES, Site
 
-from annotator.db import store
-from annotator.scores import ScoreFolder, SourceWeight
+from benchmarks.made_scores import MadeScores, add_version
 
 PAGE = "/api/v1/sweep/categories/{}/page"
 
 
-class Scores:
-    """Scores of twelve pictures in which later pictures more probably show each category."""
-
-    def __init__(self, images: int, categories: int) -> None:
-        self.probability = np.tile(np.linspace(0.04, 0.96, images)[:, None], (1, categories))
-        self.picture_logit = np.log(self.probability / (1 - self.probability))
-        self.reference = self.probability
-        self.sources = {"base": self.picture_logit}
-        self.cooccurrence = np.zeros((categories, categories))
-        self.stack = [SourceWeight("base", "classifier", 1.0, True, 0.2, 0.3)]
-        self.calibration = np.stack([np.ones(categories), np.zeros(categories)])
-        self.threshold = np.full(categories, 0.5)
-        self.neighbours = np.zeros((images, 1), np.int32)
-        self.neighbour_similarity = np.zeros((images, 1))
-        self.exemplars = np.zeros((categories, 1), np.int32)
-
-
 @pytest.fixture(scope="module")
 def swept(site: Site) -> Site:
-    """With a model version."""
-    labels = site.service.labels()
-    with site.service.database.writing() as connection:
-        version = store.add_model_version(
-            connection,
-            kind="fast",
-            created_at=site.service._clock(),
-            event_id=labels.event_id,
-            feature_set="tiny",
-        )
-    ScoreFolder.write(
-        site.workspace.scores / str(version),
-        Scores(*labels.states.shape),
-        labels=labels.states,
-        image_ids=labels.image_ids,
-        category_ids=labels.category_ids,
-        event_id=labels.event_id,
-        feature_set="tiny",
-        waiting={},
-    )
-    with site.service.database.writing() as connection:
-        store.set_model_version(connection, version, status=store.READY)
+    """With a model version in which later pictures more probably show each category."""
+    probability = np.tile(np.linspace(0.04, 0.96, 12)[:, None], (1, len(NAMES)))
+    add_version(site.service, MadeScores.of(probability))
     return site
 
 

@@ -24,8 +24,9 @@ from annotator.simulation.policies import POLICIES, Policy
 from annotator.simulation.tool import (
     CONFIDENCE,
     LEAST_DOUBT,
-    Person,
+    Clock,
     Spent,
+    Team,
     doubt_for,
     worth_a_round,
 )
@@ -130,8 +131,9 @@ def play(base: Path, truth: Labels, game: Game, folder: Path, tell: Tell) -> Ite
     shutil.copytree(base, folder)
     workspace = Workspace.open(folder)
     random = np.random.default_rng(game.seed)
-    with AnnotationService(workspace) as service:
-        project = _Project(workspace, service, truth, game, random, tell)
+    clock = Clock()
+    with AnnotationService(workspace, clock=clock) as service:
+        project = _Project(workspace, service, truth, game, random, clock, tell)
         start = np.random.RandomState(game.seed).random(truth.states.shape) < game.known
         batches = CellBatch.of_matrix(
             truth.image_ids, truth.category_ids, np.where(start, truth.states, 0).astype(np.int8)
@@ -150,6 +152,7 @@ class _Project:
     truth: Labels
     game: Game
     random: np.random.Generator
+    clock: Clock
     tell: Tell
 
     @property
@@ -164,6 +167,7 @@ class _Project:
             from annotator.training.worker import run_once  # torch: seconds
 
             run_once(self.workspace, self.tell)
+            self.clock.days += 1
         scores = _newest(self.workspace, self.service)
         return _probability(scores, self.truth, self.policy)
 
@@ -205,37 +209,36 @@ def _cell_by_cell(project: _Project, start: NDArray[np.bool_]) -> Iterator[Step]
 def _as_the_tool(project: _Project) -> Iterator[Step]:
     """The queue, perhaps Sweep, then a contract that promises the error; see `tool`."""
     truth, game = project.truth.states, project.game
-    person = Person(project.service, project.truth, project.answer)
+    team = Team(project.service, project.truth, project.answer)
     planned: list[int | None] = []
     number = 0
     while True:
         probability = project.train(number)
         now = project.service.labels().states
-        yield _step(number, person.spent.copy(), probability, now, truth)
-        planned.append(person.planned(game.stop_at, CONFIDENCE))
+        yield _step(number, team.spent.copy(), probability, now, truth)
+        planned.append(team.planned(game.stop_at, CONFIDENCE))
         project.tell(f"finishing now would take {planned[-1]} blind answers", 0.0)
-        wanted = project.wanted(person.spent.focus)
+        wanted = project.wanted(team.spent.focus)
         number += 1
         if planned[-1] is not None and not worth_a_round(planned, wanted):
             if project.policy.sweeps_present:
-                person.sweep()
+                team.sweep()
                 probability = project.train(number)
-            if person.finish(game.stop_at, CONFIDENCE, tell=lambda text: project.tell(text, 0.0)):
+            if team.finish(game.stop_at, CONFIDENCE, tell=lambda text: project.tell(text, 0.0)):
                 break
             planned.clear()
-        if number > game.most_rounds or not _learn(project, person, probability, wanted):
+        if number > game.most_rounds or not _learn(project, team, probability, wanted):
             break
-    yield _step(number, person.spent.copy(), probability, project.service.labels().states, truth)
+    yield _step(number, team.spent.copy(), probability, project.service.labels().states, truth)
 
 
-def _learn(
-    project: _Project, person: Person, probability: NDArray[np.float32], wanted: int
-) -> bool:
+def _learn(project: _Project, team: Team, probability: NDArray[np.float32], wanted: int) -> bool:
     """Answer what is in doubt; False if nothing is left to answer."""
     open_ = project.service.labels().states == 0
     doubt, given = doubt_for(probability, open_, wanted), 0
     while given < wanted and open_.any():
-        given += person.focus(wanted - given, doubt)
+        given += team.focus(wanted - given, doubt)
+        project.clock.days += 1  # what was handed out can be handed out again
         if doubt <= 0.0:
             break
         doubt = doubt / 2 if doubt > LEAST_DOUBT else 0.0

@@ -1,7 +1,8 @@
 """Plays a project as the tool is used: the queue on Focus, pages of Sweep, a contract to finish.
 
-A person answers what the model is unsure of, picture by picture in the order of the queue. After
-each training it is looked up how many blind answers would prove that the rest may be decided by
+People answer what the model is unsure of, picture by picture in the order of the queue; each takes
+a hundred pictures, and on the next day others go on in the order of the newest model. After each
+training it is looked up how many blind answers would prove that the rest may be decided by
 the model. While a further round of answers spares more of these than it takes, the round is worth
 it; then the contract is proposed, its blind questions are answered, and it is applied.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,8 @@ from annotator.types import Labels
 TILES = 60
 """On a page of Sweep."""
 
-_AT_ONCE = 100
-_SPARE = 2.0  # as many cells are in doubt as are to be answered, times this
+_AT_ONCE = 100  # pictures that one person takes; more are not handed out at once
+_SPARE = 1.5  # as many cells are in doubt as are to be answered, times this
 LEAST_DOUBT = 0.002
 """Doubt below which a cell is answered only where nothing else is left."""
 
@@ -76,7 +78,18 @@ class Spent:
 
 
 @dataclass
-class Person:
+class Clock:
+    """Tells the service the time; days pass while nothing happens."""
+
+    days: int = 0
+
+    def __call__(self) -> datetime:
+        """Now, aware."""
+        return datetime.now(UTC) + timedelta(days=self.days)
+
+
+@dataclass
+class Team:
     """Works on a project through the service and knows the truth.
 
     Attributes:
@@ -84,7 +97,8 @@ class Person:
         truth: 0 where a cell does not count; such cells are left out, or answered as suggested
             where a blind question must be answered.
         answer: turns the truth into what is said.
-        seed: for names and keys.
+        name: of everybody in it, with a number.
+        spent: so far.
     """
 
     service: AnnotationService
@@ -95,32 +109,31 @@ class Person:
     _keys: int = 0
 
     def __post_init__(self) -> None:
-        """Make the person known to the project."""
-        self._user = self.service.ensure_user(self.name).id
+        """Let the first person in."""
         self._column = {c: i for i, c in enumerate(self.truth.category_ids.tolist())}
-        self._passed: int | None = None
+        self._people = 0
+        self._user = self._next_person()
 
     def focus(self, wanted: int, doubt: float) -> int:
-        """Go on in the queue and answer what is in doubt there; returns how many answers.
+        """Go through the queue and answer what is in doubt there; returns how many answers.
 
         Args:
             wanted: answers after which to stop.
             doubt: smallest probability of being wrong that is answered.
         """
-        given, seen = 0, set[int]()
+        given = 0
         while given < wanted:
-            page = self.service.next_images(self._user, "valuable", after=self._passed)
-            image = page.images[0] if page.images else None
-            if image is None or image.id in seen:
+            self._user = self._next_person()  # what the others have is not handed out again
+            page = self.service.next_images(self._user, "valuable", count=_AT_ONCE)
+            if not page.images:
                 break
-            seen.add(image.id)
-            self._passed = image.id
             unsure = [
                 (image.id, s.category_id)
+                for image in page.images
                 for s in image.suggestions
                 if min(s.probability, 1 - s.probability) >= doubt
             ]
-            given += self._say(unsure, "focus")
+            given += self._say(unsure[: wanted - given], "focus")
         self.spent.focus += given
         return given
 
@@ -213,6 +226,10 @@ class Person:
             found = self.service.evidence(image_id, category_id).probability
             states.append(1 if found >= 0.5 else -1)
         return np.array(states, dtype=np.int8)
+
+    def _next_person(self) -> int:
+        self._people += 1
+        return self.service.ensure_user(f"{self.name} {self._people}").id
 
     def _key(self) -> str:
         self._keys += 1

@@ -79,11 +79,11 @@ def test_another_round_is_played_only_while_it_spares_more_blind_answers_than_it
     assert not worth_a_round([1_000, 1_100], 50)
 
 
-def test_doubt_leaves_twice_as_many_cells_as_are_to_be_answered() -> None:
+def test_doubt_leaves_half_as_many_cells_again_as_are_to_be_answered() -> None:
     probability = np.linspace(0, 0.5, 101, dtype=np.float32)[None]
     open_ = np.ones(probability.shape, dtype=bool)
     cut = doubt_for(probability, open_, 10)
-    assert int((probability >= cut).sum()) == 20
+    assert int((probability >= cut).sum()) == 15
     assert doubt_for(probability, ~open_, 10) > 0
 
 

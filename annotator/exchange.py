@@ -39,6 +39,7 @@ from annotator.formats.table import (
 from annotator.names import clean_name, name_key
 from annotator.service import AnnotationService, ConflictPolicy, Export
 from annotator.types import Category, CellBatch, ExportImage, ImportReport
+from annotator.wording import counted
 
 _IMAGES_AT_ONCE = 2_000
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -196,6 +197,7 @@ def import_labels(
     skip_missing: bool = False,
     conflict: ConflictPolicy = "keep",
     progress: Progress | None = None,
+    file_name: str = "",
 ) -> Imported:
     """Decide what a file says, as one event that its user can undo; on an error, nothing.
 
@@ -208,6 +210,7 @@ def import_labels(
         skip_missing: leave out pictures that the workspace does not have; without it an error.
         conflict: of cells that are decided otherwise already: ``keep`` them or ``overwrite``.
         progress: called with (cells done, cells).
+        file_name: without its folder, kept with the event.
 
     Raises:
         InvalidInput: if a picture is missing or its name fits several.
@@ -228,9 +231,9 @@ def import_labels(
         )
     if match.missing and (not skip_missing or len(match.missing) == len(table.images)):
         raise InvalidInput(
-            f"{len(match.missing):,} of {len(table.images):,} pictures in the file are not in the "
-            f"workspace: {some(match.missing)} (add their folder with `annotator add images`, or "
-            "leave them out with --skip-missing)"
+            f"{counted(len(match.missing), 'picture')} of the file missing in the workspace: "
+            f"{some(match.missing)} (add their folder with `annotator add images`, or leave them "
+            "out with --skip-missing)"
         )
     new = new_categories(table.categories, service.categories(), add_categories)
     categories = service.add_categories(table.categories)
@@ -243,6 +246,7 @@ def import_labels(
         user_id=user_id,
         conflict=conflict,
         progress=(lambda done: progress(done, present + absent)) if progress else None,
+        file_name=file_name,
     )
     return Imported(len(rows), match.missing, new, present, absent, unknown, report)
 
@@ -269,7 +273,8 @@ def new_categories(
         new.append(name)
     if new and categories and not allowed:
         raise Conflict(
-            f"{len(new):,} categories in the file are not in the workspace: {some(new)} (add them "
+            f"{counted(len(new), 'category', 'categories')} of the file missing in the workspace: "
+            f"{some(new)} (add them "
             "with --add-categories; columns of a CSV file that are no categories are left out with "
             "--ignore-columns)"
         )

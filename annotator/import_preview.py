@@ -13,6 +13,7 @@ from annotator.errors import InvalidInput
 from annotator.exchange import new_categories
 from annotator.formats.table import LabelTable, match_images, some
 from annotator.service import AnnotationService
+from annotator.wording import counted
 
 _MINUS_ONE = re.compile(rb"(?:^|[,;\t\"])\s*-1(?:\.0+)?\s*(?=[,;\t\"\r\n]|$)", re.MULTILINE)
 _READ_AT_ONCE = 1 << 20
@@ -47,18 +48,18 @@ class ImportPreview:
     def text(self) -> str:
         """Say it in a few lines; repeats names of the file."""
         lines = [
-            f"{self.images:,} pictures; {self.present:,} cells present, {self.absent:,} absent, "
-            f"{self.unknown:,} unknown.",
-            f"New in the workspace: {self.added:,} cells. Known with the same state: "
+            f"{counted(self.images, 'picture')}; {counted(self.present, 'cell')} present, "
+            f"{self.absent:,} absent, {self.unknown:,} unknown.",
+            f"New in the workspace: {counted(self.added, 'cell')}. Known with the same state: "
             f"{self.confirmed:,}. Decided otherwise: {self.different:,}.",
         ]
         if self.new_categories:
             names = some(self.new_categories, 10)
-            lines.append(f"{len(self.new_categories):,} new categories: {names}.")
+            count = counted(len(self.new_categories), "new category", "new categories")
+            lines.append(f"{count}: {names}.")
         if self.missing:
-            lines.append(
-                f"{len(self.missing):,} pictures are not in the workspace: {some(self.missing)}."
-            )
+            count = counted(len(self.missing), "picture")
+            lines.append(f"{count} not in the workspace: {some(self.missing)}.")
         return "\n".join(lines)
 
 
@@ -81,7 +82,7 @@ def preview_import(service: AnnotationService, table: LabelTable) -> ImportPrevi
         )
     if len(match.missing) == len(table.images):
         raise InvalidInput(
-            f"none of the {len(table.images):,} pictures in the file is in the workspace: "
+            f"none of {counted(len(table.images), 'picture')} in the file is in the workspace: "
             f"{some(match.missing)} (add their folder with `annotator add images`)"
         )
     rows = np.flatnonzero(match.ids >= 0)

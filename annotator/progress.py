@@ -92,20 +92,27 @@ class Person:
 By = Literal["source", "person"]
 
 
-def known_over_time(activity: Activity, by: By) -> Series:
+def known_over_time(activity: Activity, by: By, now: datetime | None = None) -> Series:
     """Known cells at points in time, by where or by whom they were decided.
 
     What somebody takes back is taken from where it had been counted, so that the sum is the number
-    of known cells at each point.
+    of known cells at each point. Who or what never changed that number is left out.
+
+    Args:
+        activity: all of it.
+        by: what the lines are of.
+        now: aware; the lines go on to the minute after it. None: they end with the last event.
     """
     if not len(activity):
         return Series(np.zeros(0, np.int64), {})
-    ends = _points(int(activity.minutes[0]), int(activity.minutes[-1]))
+    last = int(activity.minutes[-1])
+    ends = _points(int(activity.minutes[0]), last if now is None else max(last, _minute(now)) + 1)
     place = np.searchsorted(ends, activity.minutes)  # the first point not before it
     values: dict[str | int, Ints] = {}
     for key, mine in _groups(activity, by):
         steps = np.bincount(place[mine], weights=activity.net[mine], minlength=len(ends))
-        values[key] = np.cumsum(steps).astype(np.int64)
+        if steps.any():
+            values[key] = np.cumsum(steps).astype(np.int64)
     return Series(ends, _largest_first(values))
 
 

@@ -521,6 +521,7 @@ class AnnotationService:
         key: str | None = None,
         model_version_id: int | None = None,
         progress: Progress | None = None,
+        file_name: str = "",
     ) -> ImportReport:
         """Decide any number of cells as one event that can be undone; all of them or none.
 
@@ -535,6 +536,7 @@ class AnnotationService:
                 kind of import nothing is read.
             model_version_id: of the model behind the states, if there is one.
             progress: called with the number of cells done.
+            file_name: where they come from, kept with the event.
 
         Raises:
             InvalidInput: if a state is not -1, 0 or 1, or a cell is given two states.
@@ -572,7 +574,8 @@ class AnnotationService:
                     importing.add(piece)
                     if progress is not None:
                         progress(importing.seen)
-            store.set_event_result(connection, event_id, importing.changed, importing.summary())
+            told = importing.summary() | ({"file": file_name} if file_name else {})
+            store.set_event_result(connection, event_id, importing.changed, told)
             offers.withdraw_decided_suggestions(connection, event_id)
             event = require(store.event(connection, event_id), "event", event_id)
         if importing.changed > packed.PART:

@@ -16,6 +16,7 @@ from annotator.cli.shared import (
     service_of,
     user_of,
 )
+from annotator.wording import counted
 
 if TYPE_CHECKING:
     from annotator.category_changes import CategoryChange
@@ -78,8 +79,8 @@ def categories_merge(
         going, staying = category_of(service, name), category_of(service, into)
         found = service.category_changes.preview_merge(going, staying)
         say(
-            f"{found.carried:,} cells are carried over, {found.equal:,} agree, "
-            f"{found.present_absent:,} are present in {name} and absent in {into}, "
+            f"{counted(found.carried, 'cell')} to carry over, {found.equal:,} agreeing, "
+            f"{found.present_absent:,} present in {name} and absent in {into}, "
             f"{found.absent_present:,} the other way round."
         )
         if not yes:
@@ -105,7 +106,8 @@ def categories_delete(
     with service_of(workspace) as service:
         category = category_of(service, name)
         found = service.category_changes.preview_removal(category)
-        say(f"{found.present:,} present and {found.absent:,} absent cells become unknown.")
+        cells = counted(found.present + found.absent, "known cell")
+        say(f"{cells} will be unknown: {found.present:,} present, {found.absent:,} absent.")
         if not yes:
             say("Nothing was changed; add --yes to delete.")
             return
@@ -137,15 +139,15 @@ def categories_undo(
 
     with service_of(workspace) as service:
         done = service.undo(user_of(service, user), key=new_key(), event_id=event)
-    say(f"Taken back; {done.cells:,} cells are as they were.")
+    say(f"Taken back: {counted(done.cells, 'cell')} as before.")
     if done.left_count:
-        say(f"{done.left_count:,} cells were changed since and stay as they are.")
+        say(f"Left alone, since changed in the meantime: {counted(done.left_count, 'cell')}.")
 
 
 def _tell_changed(change: CategoryChange) -> None:
     from annotator.console import say
 
     say(
-        f"Done; {change.cells:,} cells changed. annotator categories undo {change.event_id} "
-        "takes it back."
+        f"Done; {counted(change.cells, 'cell')} changed. "
+        f"annotator categories undo {change.event_id} takes it back."
     )

@@ -17,6 +17,7 @@ from annotator.cli.shared import (
     service_of,
     user_of,
 )
+from annotator.wording import counted
 
 if TYPE_CHECKING:
     from annotator.exchange import Exported, Imported
@@ -166,11 +167,11 @@ def backup(
     with reading("writing the backup") as progress:
         done = back_up(open_workspace(workspace), out, overwrite=overwrite, progress=progress)
     say(
-        f"Saved {done.known:,} known cells of {done.images:,} pictures to {out} "
+        f"Saved {counted(done.known, 'known cell')} of {counted(done.images, 'picture')} to {out} "
         f"({done.bytes / 1e3:,.0f} kB); annotator restore makes a workspace of it."
     )
     if done.inside:
-        warn(f"{done.inside:,} pictures lie in the workspace itself: copy them too.")
+        warn(f"Copy as well: {counted(done.inside, 'picture')} inside the workspace itself.")
 
 
 @app.command()
@@ -208,6 +209,7 @@ def _import(
             skip_missing=skip_missing,
             conflict="overwrite" if overwrite else "keep",
             progress=progress,
+            file_name=file.name,
         )
     _tell_imported(file, report)
 
@@ -217,21 +219,24 @@ def _tell_imported(file: Path, report: Imported) -> None:
     from annotator.formats.table import some
 
     say(
-        f"{file.name}: {report.images:,} pictures; {report.present:,} cells present, "
-        f"{report.absent:,} absent, {report.unknown:,} unknown."
+        f"{file.name}: {counted(report.images, 'picture')}; {counted(report.present, 'cell')} "
+        f"present, {report.absent:,} absent, {report.unknown:,} unknown."
     )
     if report.new_categories:
-        say(f"{len(report.new_categories):,} new categories: {some(report.new_categories, 10)}.")
-    listed(f"{len(report.missing):,} pictures are not in the workspace", report.missing)
+        count = counted(len(report.new_categories), "new category", "new categories")
+        say(f"{count}: {some(report.new_categories, 10)}.")
+    listed(f"{counted(len(report.missing), 'picture')} not in the workspace", report.missing)
     cells = report.cells
-    say(f"In the workspace: {cells.added:,} cells decided, {cells.confirmed:,} were so already.")
+    say(
+        f"In the workspace: {counted(cells.added, 'cell')} decided, {cells.confirmed:,} known so "
+        "already."
+    )
     if cells.overwritten:
-        warn(f"{cells.overwritten:,} cells were decided otherwise and are now as in the file.")
+        changed = counted(cells.overwritten, "cell")
+        warn(f"Decided otherwise and now as in the file: {changed}.")
     if cells.kept:
-        warn(
-            f"{cells.kept:,} cells were decided otherwise and stay so "
-            "(--overwrite takes the file's)."
-        )
+        kept = counted(cells.kept, "cell")
+        warn(f"Decided otherwise and left so: {kept} (--overwrite takes the file's).")
 
 
 def _tell_exported(report: Exported, how: str) -> None:
@@ -245,4 +250,4 @@ def _tell_exported(report: Exported, how: str) -> None:
     totals = [sum(one.file[state] for one in report.categories) for state in range(3)]
     rows.append(("Total", *(f"{d:,} / {f:,}" for d, f in zip(sums, totals, strict=True))))
     table(["Database / file", "Present", "Absent", "Unknown"], rows)
-    say(f"{report.images:,} pictures in {report.path}, {how}: all counts agree.")
+    say(f"{counted(report.images, 'picture')} in {report.path}, {how}: all counts agree.")

@@ -9,6 +9,7 @@ import typer
 
 from annotator.cli.program import app, group
 from annotator.cli.shared import HERE, FeatureSet, UserOption, WorkspaceOption, service_of, user_of
+from annotator.wording import counted
 
 if TYPE_CHECKING:
     from annotator.service import AnnotationService
@@ -54,7 +55,10 @@ def init(
         if names:
             service.add_categories(names, who)
         _tell_added(_add_images(service, images, found, who))
-    say(f"The workspace is {path}" + (f" with {len(names):,} categories." if names else "."))
+    say(
+        f"The workspace is {path}"
+        + (f" with {counted(len(names), 'category', 'categories')}." if names else ".")
+    )
     if not names:
         say("Next: annotator add categories NAME …, or annotator import …", "dim")
     say(f"Then: annotator serve --workspace {path}", "dim")
@@ -115,9 +119,9 @@ def _add_images(
 def _tell_added(report: AddReport) -> None:
     from annotator.console import listed, say
 
-    parts = [f"{report.added:,} pictures added"]
+    parts = [f"{counted(report.added, 'picture')} added"]
     if report.known:
-        parts.append(f"{report.known:,} were there already")
+        parts.append(f"{report.known:,} there already")
     if report.moved:
         parts.append(f"{report.moved:,} have a new place")
     say(", ".join(parts) + ".")

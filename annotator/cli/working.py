@@ -18,6 +18,7 @@ from annotator.cli.shared import (
     open_workspace,
     service_of,
 )
+from annotator.wording import counted
 
 if TYPE_CHECKING:
     from annotator.settings import Workspace
@@ -95,7 +96,7 @@ def train(workspace: WorkspaceOption = HERE) -> None:
         return
     say(
         f"Version {report.version} has learned from {report.known_cells:,} known cells of "
-        f"{report.images:,} pictures in {report.seconds:.1f} s."
+        f"{counted(report.images, 'picture')} in {report.seconds:.1f} s."
     )
 
 
@@ -128,7 +129,7 @@ def suggest(
                 overwrite=overwrite,
                 progress=progress,
             )
-    say(f"{count:,} suggestions" + (f" written to {out}." if out else "."), stderr=out is None)
+    say(counted(count, "suggestion") + (f" written to {out}." if out else "."), stderr=out is None)
 
 
 @app.command()
@@ -169,7 +170,7 @@ def demo(
     given = {name: value for name, value in asked.items() if value is not None}
     wanted: Demo = replace(existing_demo(workspace) or Demo(), **given)  # type: ignore[arg-type]
     made = make_demo(workspace, wanted, counting)
-    say(f"The demo workspace is {made.path} ({wanted.images:,} pictures).")
+    say(f"The demo workspace is {made.path} ({counted(wanted.images, 'picture')}).")
     if serve:
         _serve(made, host, port, open)
 

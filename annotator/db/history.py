@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, case, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+)
 
 from annotator.db import schema as t
 from annotator.db.store import UNDO
@@ -34,9 +45,10 @@ def _number(*path: str) -> ColumnElement[int]:
 _E = t.event.c
 # Both databases write a time as 2026-01-02 03:04:05.678, so that its beginning is the minute.
 _MINUTE = func.substr(cast(_E.at, String), 1, 16)
-_SOURCE = case((_E.kind == "category", "categories"), else_=_E.source)
-# What is taken back is taken from the person who had done it, whoever takes it back.
 _TARGET = t.event.alias("target")
+_CATEGORIES = or_(_E.kind == "category", _TARGET.c.kind == "category")  # done, or taken back
+_SOURCE = case((_CATEGORIES, "categories"), else_=_E.source)
+# What is taken back is taken from the person who had done it, whoever takes it back.
 _USER = func.coalesce(_TARGET.c.user_id, _E.user_id, 0)
 _OF_DECISIONS = and_(_E.kind == UNDO, _E.summary["undone", "kind"].as_string() == "decide")
 _DECIDED = case(

@@ -25,6 +25,7 @@ from annotator.web.data_words import (
 )
 from annotator.web.live import QUIET
 from annotator.web.tables import table
+from annotator.wording import counted
 
 USER_COOKIE = "annotator_user"
 """Set by the pages when a person chose a name."""
@@ -162,7 +163,7 @@ class _Editor:
                 )
                 said = f"{describe(service.category_changes.history(1)[0])}."
                 if changed.cells:
-                    said += f" {changed.cells:,} cells changed."
+                    said += f" {counted(changed.cells, 'cell')} changed."
             except AnnotatorError as error:
                 return [tell(f"Nothing was changed: {error}"), gr.skip(), *[gr.skip()] * len(shown)]
             return [tell(said), tell(""), *read()]
@@ -247,7 +248,7 @@ def _take_back(service: AnnotationService, chosen: int | None, user: int | None)
         done = service.undo(user, key=secrets.token_urlsafe(16), event_id=chosen)
     except AnnotatorError as error:
         return f"Not taken back: {error}"
-    text = f"Taken back; {done.cells:,} cells are as they were."
+    text = f"Taken back: {counted(done.cells, 'cell')} as before."
     if done.left_count:
-        text += f" {done.left_count:,} were changed since and stay as they are."
+        text += f" Left alone, since changed in the meantime: {done.left_count:,}."
     return text

@@ -16,6 +16,7 @@ from annotator.service import AnnotationService
 from annotator.web.data_categories import plain_line, tell, user_id
 from annotator.web.live import QUIET
 from annotator.web.tasks import Outcome, Progress, Tasks
+from annotator.wording import counted
 
 _COCO, _CSV = "coco", "csv"
 _KINDS = {".json": _COCO, ".csv": _CSV, ".tsv": _CSV, ".txt": _CSV}
@@ -119,9 +120,10 @@ def make_import(service: AnnotationService, tasks: Tasks) -> None:
     ) -> list[Any]:
         try:
             table = checked.take(number_)
+            name, user = Path(path).name if path else "", user_id(request)
 
             def work(progress: Progress) -> Outcome:
-                return _import(service, table, user_id(request), new_, skip_, conflict_, progress)
+                return _import(service, table, name, user, new_, skip_, conflict_, progress)
 
             tasks.start("import", "Importing", work)
         except AnnotatorError as error:
@@ -171,6 +173,7 @@ def _read(path: str | None, unlisted: Any, minus: Any, image: str, ignore: str) 
 def _import(
     service: AnnotationService,
     table: LabelTable,
+    file_name: str,
     user: int | None,
     add_categories: bool,
     skip_missing: bool,
@@ -185,11 +188,12 @@ def _import(
         skip_missing=skip_missing,
         conflict=conflict,
         progress=progress,
+        file_name=file_name,
     )
     cells = done.cells
     text = (
-        f"Imported: {cells.added:,} cells decided, {cells.confirmed:,} were so already, "
-        f"{cells.overwritten:,} changed to what the file says, {cells.kept:,} kept as they were. "
-        f"It can be taken back under Last changes."
+        f"{file_name} is imported: {counted(cells.added, 'cell')} decided, {cells.confirmed:,} "
+        f"known so already, {cells.overwritten:,} changed to what the file says, {cells.kept:,} "
+        "decided otherwise and kept. It can be taken back under Last changes."
     )
     return Outcome(text)

@@ -18,6 +18,7 @@ from annotator.web.downloads import FORMATS, Downloads
 from annotator.web.live import QUIET, keep_fresh
 from annotator.web.tables import table
 from annotator.web.tasks import Outcome, Progress, Task, Tasks
+from annotator.wording import counted
 
 __all__ = ["USER_COOKIE", "make_data_page"]
 
@@ -132,17 +133,19 @@ def _export(
     download, exported = downloads.export(service, form, progress)
     cells = sum(sum(category.database[:2]) for category in exported.categories)
     return Outcome(
-        f"{exported.images:,} pictures, {len(exported.categories):,} categories and "
-        f"{cells:,} known cells written; read back, every count agrees.",
+        f"{counted(exported.images, 'picture')}, "
+        f"{counted(len(exported.categories), 'category', 'categories')} and "
+        f"{counted(cells, 'known cell')} written; read back, every count agrees.",
         download,
     )
 
 
 def _back_up(workspace: Workspace, downloads: Downloads, progress: Progress) -> Outcome:
     download, done = downloads.backup(workspace, progress)
-    text = f"{done.known:,} known cells of {done.images:,} pictures, {done.bytes / 1e6:,.1f} MB."
+    cells, pictures = counted(done.known, "known cell"), counted(done.images, "picture")
+    text = f"{cells} of {pictures}, {done.bytes / 1e6:,.1f} MB."
     if done.inside:
-        text += f" {done.inside:,} pictures lie in the workspace itself: copy them too."
+        text += f" Copy as well: {counted(done.inside, 'picture')} inside the workspace itself."
     return Outcome(text, download)
 
 

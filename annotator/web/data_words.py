@@ -17,6 +17,8 @@ PEOPLE_COLUMNS = ["Name", "Decided", "Known by their doing, imports included", "
 CHANGE_COLUMNS = ["When", "Who", "What", "Cells", ""]
 
 _SOME = 5
+_LONGEST = 60
+"""Letters of a file name that are shown."""
 
 
 def counts_table(categories: Sequence[Category], images: int) -> Rows:
@@ -70,7 +72,12 @@ def describe(event: Event) -> str:
     if event.kind == ADDED:
         return f"Added {listed([str(name) for name in told.get('names', ())])}"
     if event.kind != KIND:
-        return f"Imported {told.get('present', 0):,} present, {told.get('absent', 0):,} absent"
+        cells = f"{told.get('present', 0):,} present, {told.get('absent', 0):,} absent"
+        return (
+            f"Imported {_cut(str(told['file']))}: {cells}"
+            if told.get("file")
+            else f"Imported {cells}"
+        )
     name = f"\u201c{told.get('name', '')}\u201d"
     if event.source == "rename":
         return f"Renamed {name} to \u201c{told['new_name']}\u201d"
@@ -84,13 +91,14 @@ def describe(event: Event) -> str:
 def merge_text(preview: MergePreview) -> str:
     """What a merge would do, in words."""
     text = (
-        f"{preview.carried:,} cells are carried over; {preview.equal:,} are known in both and agree"
+        f"{counted(preview.carried, 'cell')} to carry over; {preview.equal:,} known in both and "
+        "agreeing"
     )
     if not preview.different:
-        return f"{text}. None contradict each other."
+        return f"{text}; none contradicting."
     return (
-        f"{text}; {preview.different:,} contradict each other: {preview.present_absent:,} present "
-        f"here and absent there, {preview.absent_present:,} the other way round."
+        f"{text}; {preview.different:,} contradicting: {preview.present_absent:,} present here and "
+        f"absent there, {preview.absent_present:,} the other way round."
     )
 
 
@@ -100,9 +108,13 @@ def removal_text(preview: RemovalPreview) -> str:
     if not known:
         return "None of its cells is known. It can be taken back below."
     return (
-        f"{known:,} known cells become unknown: {preview.present:,} present, {preview.absent:,} "
-        "absent. It can be taken back below."
+        f"{counted(known, 'known cell')} will be unknown: {preview.present:,} present, "
+        f"{preview.absent:,} absent. It can be taken back below."
     )
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -78,8 +78,8 @@ def known_chart(
     activity: Activity, by: By, people: Mapping[int, str], now: datetime
 ) -> PlotData | None:
     """Known cells over time, stacked by source or person; None before anything happened."""
-    series = known_over_time(activity, by)
-    if not len(series.minutes):
+    series = known_over_time(activity, by, now)
+    if not series.values:
         return None
     times = [as_time(minute, now).isoformat() for minute in series.minutes.tolist()]
     named = {

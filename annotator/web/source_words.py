@@ -8,10 +8,11 @@ SOURCES = {
     "browse": "Browse",
     "import": "Import",
     "contract": "Automatic, under a contract",
-    "audit": "Audit",
+    "audit": "Blind questions",
     "look-again": "Look again",
-    "categories": "Merged or deleted categories",
+    "categories": "Merged and deleted categories",
     "similar": "Similar pictures",
     "cli": "Command line",
+    "simulated": "Simulated answers",
 }
 """Source of an event -> its name; others are shown as they are."""

@@ -32,13 +32,13 @@ def run(tmp_path: Path, empty_labels: Path) -> Run:
 
 def test_a_merge_is_told_first_and_done_with_yes(run: Run) -> None:
     told = run("merge", "cup", "dining table")
-    assert "1 cells are carried over, 0 agree, 1 are present in cup and absent" in told
+    assert "1 cell to carry over, 0 agreeing, 1 present in cup and absent" in told
     assert "cup" in run("list")
     done = run("merge", "cup", "dining table", "--on-conflict", "present", "--yes")
     assert "4 cells changed" in done
     assert "cup" not in run("list")
     event = done.split("undo ")[1].split()[0]
-    assert "Taken back; 4 cells" in run("undo", event, "--user", "bo")
+    assert "Taken back: 4 cells" in run("undo", event, "--user", "bo")
     assert run("list").split()[4] == "cup"
 
 
@@ -46,7 +46,7 @@ def test_rename_move_and_delete(run: Run) -> None:
     run("rename", "cup", "mug")
     run("move", "mug", "9")
     assert run("list").splitlines()[-1].startswith("mug")
-    assert "2 present and 0 absent" in run("delete", "mug")
+    assert "2 present, 0 absent" in run("delete", "mug")
     run("delete", "mug", "--yes")
     assert "mug" not in run("list")
 

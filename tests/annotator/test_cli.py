@@ -177,11 +177,11 @@ def test_init_makes_nothing_when_something_is_wrong(
 def test_a_workspace_may_lie_among_its_pictures(cli: Cli) -> None:
     draw(cli.folder, FILES)
     cli("init", ".", "--images", ".")
-    assert "0 pictures added, 3 were there already." in cli("add", "images", ".")
+    assert "0 pictures added, 3 there already." in cli("add", "images", ".")
 
 
 def test_adding_the_same_folder_again_adds_nothing(made: Cli) -> None:
-    assert "0 pictures added, 3 were there already." in made(
+    assert "0 pictures added, 3 there already." in made(
         "add", "images", made.folder / "ws" / ".." / "pictures", "-w", "ws"
     )
 
@@ -216,10 +216,10 @@ def test_import_coco_reports_what_it_did(made: Cli) -> None:
     file = DATA / "samples" / "coco_boxes.json"
     said = made("import", "coco", file, "--unlisted", "absent", "-w", "ws")
     assert "2 pictures; 2 cells present, 4 absent, 0 unknown." in said
-    assert "6 cells decided, 0 were so already." in said
+    assert "6 cells decided, 0 known so already." in said
     assert "dining table" in said
     again = made("import", "coco", file, "--unlisted", "absent", "-w", "ws")
-    assert "0 cells decided, 6 were so already." in again
+    assert "0 cells decided, 6 known so already." in again
 
 
 def test_import_csv_of_the_sample(made: Cli) -> None:
@@ -240,7 +240,7 @@ def test_an_import_that_contradicts_decisions_says_so(made: Cli) -> None:
     (made.folder / "a.csv").write_text("image,cup\nfarm.jpg,1\n")
     (made.folder / "b.csv").write_text("image,cup\nfarm.jpg,0\n")
     made("import", "csv", "a.csv", "-w", "ws")
-    assert "1 cells were decided otherwise and stay so" in made(
+    assert "left so: 1 cell" in made(
         "import", "csv", "b.csv", "-w", "ws"
     )
     assert cells(made.folder / "ws") == {("farm.jpg", "cup"): 1}

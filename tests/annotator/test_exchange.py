@@ -145,7 +145,7 @@ def test_pictures_that_are_not_there_stop_the_import(service: AnnotationService)
 def test_a_file_of_another_project_stops_the_import_even_when_skipping(
     service: AnnotationService,
 ) -> None:
-    with pytest.raises(InvalidInput, match="1 of 1 pictures in the file are not in the workspace"):
+    with pytest.raises(InvalidInput, match="1 picture of the file missing in the workspace"):
         import_labels(service, table([[1]], ["beach.jpg"]), skip_missing=True)
 
 
@@ -160,7 +160,7 @@ def test_a_name_that_fits_two_pictures_stops_the_import(tmp_path: Path) -> None:
 
 def test_new_categories_are_added_only_when_told(service: AnnotationService) -> None:
     service.add_categories(["car"])
-    with pytest.raises(Conflict, match=r"1 categories .*: cup \(add them with --add-categories"):
+    with pytest.raises(Conflict, match=r"1 category .*: cup \(add them with --add-categories"):
         import_labels(service, table([[1]]))
     assert import_labels(service, table([[1]]), add_categories=True).new_categories == ["cup"]
 

@@ -152,3 +152,30 @@ def test_today_counts_since_midnight_and_only_who_decided() -> None:
     found = activity((0, "focus", 1, 3, 3), (-3, "sweep", 2, 2, 2), (-3, "import", 3, 50, 0))
     assert decided_since(found, day_start(NOON)) == (5, 2)
     assert decided_since(found, day_start(NOON + timedelta(days=1))) == (0, 0)
+
+
+def test_the_lines_go_on_until_now() -> None:
+    one = activity((0, "import", 1, 30, 0))
+    assert known_over_time(one, "source", NOON).values["import"].tolist() == [0, 30, 30]
+    later = known_over_time(one, "source", NOON + timedelta(hours=3))
+    assert later.minutes[0] == MINUTE - 1
+    assert later.minutes[-1] >= MINUTE + 180
+    assert set(later.values["import"].tolist()[1:]) == {30}
+    years = known_over_time(one, "source", NOON + timedelta(days=900))
+    assert len(years.minutes) <= MOST_POINTS + 2
+
+
+def test_who_changed_no_number_of_known_cells_has_no_line() -> None:
+    found = activity((0, "focus", 1, 3, 3), (1, "flags", 2, 0, 0))
+    assert set(known_over_time(found, "source").values) == {"focus"}
+    assert set(known_over_time(found, "person").values) == {1}
+    assert known_over_time(activity((1, "flags", 2, 0, 0)), "source").values == {}
+
+
+def test_taking_a_merge_back_is_counted_where_the_merge_was(project: Project) -> None:
+    service = project.service
+    project.decide(project.ana, (1, 1, 1), (1, 2, 1), (2, 1, 1))
+    merged = service.category_changes.merge(project.bo, 1, 2, on_conflict="keep", key="m")
+    service.undo(project.ana, key="back", event_id=merged.event_id)
+    known = known_over_time(service.activity(), "source").values
+    assert set(known) <= {"focus", "categories"}

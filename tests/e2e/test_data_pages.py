@@ -116,7 +116,7 @@ def test_deleting_tells_the_counts_first(server: Server, at: Callable[[str], Pag
     page = at("Data")
     choose(page, "Change a category", "road")
     page.get_by_label("Delete", exact=True).check()
-    told = re.compile(r"^\d+ known cells become unknown: \d+ present, \d+ absent")
+    told = re.compile(r"^\d+ known cells will be unknown: \d+ present, \d+ absent")
     expect(page.get_by_label("What it would do")).to_have_value(told)
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_role("gridcell", name="Deleted \u201croad\u201d")).to_be_visible()

@@ -109,6 +109,7 @@ class Step:
         wrong: cells [C] that are wrong, known or as the model would decide them now.
         found: present cells [C] that are so.
         called: cells [C] that are called present.
+        known: cells [C] that are decided.
     """
 
     round: int
@@ -116,6 +117,7 @@ class Step:
     wrong: NDArray[np.int64]
     found: NDArray[np.int64]
     called: NDArray[np.int64]
+    known: NDArray[np.int64]
 
 
 def play(base: Path, truth: Labels, game: Game, folder: Path, tell: Tell) -> Iterator[Step]:
@@ -298,6 +300,7 @@ def _step(
         wrong=((decided != truth) & counted).sum(axis=0),
         found=((decided == 1) & (truth == 1)).sum(axis=0),
         called=((decided == 1) & counted).sum(axis=0),
+        known=((known != 0) & counted).sum(axis=0),
     )
 
 

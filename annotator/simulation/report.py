@@ -94,11 +94,11 @@ def write_categories(path: Path, played: Sequence[Played], names: Sequence[str])
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
-            ["policy", "seed", "promised", "round", "category", "wrong", "found", "called"]
+            ["policy", "seed", "promised", "round", "category", "wrong", "found", "called", "known"]
         )
         for one in played:
             for step in one.steps:
-                columns = zip(names, step.wrong, step.found, step.called, strict=True)
+                columns = zip(names, step.wrong, step.found, step.called, step.known, strict=True)
                 for name, *values in columns:
                     row = [one.game.policy, one.game.seed, one.promised or "", step.round, name]
                     writer.writerow(row + [int(value) for value in values])

@@ -15,6 +15,8 @@ from annotator.simulation.tool import Spent
 
 FOLDER = "played"
 
+_BY_CATEGORY = ("wrong", "found", "called", "known")
+
 
 def path_of(out: Path, game: Game) -> Path:
     """Where the course of a game is kept; another setting, another name."""
@@ -32,6 +34,7 @@ def save(path: Path, played: Played) -> None:
             "wrong": step.wrong.tolist(),
             "found": step.found.tolist(),
             "called": step.called.tolist(),
+            "known": step.known.tolist(),
         }
         for step in played.steps
     ]
@@ -52,7 +55,7 @@ def load(path: Path) -> Played:
         Step(
             step["round"],
             Spent(**step["spent"]),
-            *(np.array(step[name], dtype=np.int64) for name in ("wrong", "found", "called")),
+            *(np.array(step[name], dtype=np.int64) for name in _BY_CATEGORY),
         )
         for step in content["steps"]
     ]

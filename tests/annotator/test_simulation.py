@@ -21,7 +21,7 @@ from annotator.simulation.tool import Spent, doubt_for, worth_a_round
 
 def step(number: int, answers: int, wrong: int, **spent: int) -> Step:
     one = np.array([wrong])
-    return Step(number, Spent(focus=answers, **spent), one, one, one)
+    return Step(number, Spent(focus=answers, **spent), one, one, one, one)
 
 
 def test_the_cost_of_a_target_lies_between_the_rounds_around_it() -> None:

@@ -5,23 +5,16 @@ The expectation is computed from plain lists, in another way than the service do
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
-from label_project import Project, make_project
+from project_history import ProjectHistory, play
 
 from annotator.errors import NotFound
 from annotator.service import CellChange
@@ -105,25 +98,14 @@ class Story:
             self.holds[place] = told
 
 
-class AnyHistory(RuleBasedStateMachine):
+class AnyHistory(ProjectHistory):
     """Random steps of two people on two pictures and two categories."""
-
-    empty_labels: Path
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="history"))
-        self.keys = count()
         self.story = Story()
         self.requests: list[tuple[str, dict[Cell, int], str, DecideResult]] = []
         self.undos: list[tuple[str, str, UndoResult]] = []
-
-    @initialize()
-    def begin(self) -> None:
-        self.project: Project = make_project(
-            self.folder / "workspace", template=self.empty_labels, images=2
-        )
-        self.ids = {"ana": self.project.ana, "bo": self.project.bo}
 
     def request(self, person: str, cells: dict[Cell, int], key: str) -> DecideResult:
         changes = [CellChange(*place, state) for place, state in cells.items()]
@@ -189,23 +171,6 @@ class AnyHistory(RuleBasedStateMachine):
         told = {c: (e.after[c], e.number) for c, e in self.story.holds.items()}
         assert {c: row[:2] for c, row in table.items()} == told
 
-    def teardown(self) -> None:
-        if hasattr(self, "project"):
-            self.project.service.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def test_any_history_is_explained_by_its_log(empty_labels: Path) -> None:
-    class OnAnEmptyDatabase(AnyHistory):
-        pass
-
-    OnAnEmptyDatabase.empty_labels = empty_labels
-    run_state_machine_as_test(
-        OnAnEmptyDatabase,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(AnyHistory, empty_labels, histories=30, steps=25)

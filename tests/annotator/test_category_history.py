@@ -5,22 +5,17 @@ The expectation is computed from plain lists, in another way than the service do
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
-from label_project import NAMES, Project, make_project
+from label_project import NAMES
+from project_history import ProjectHistory, play
 from test_any_history import Cell, Story, Told
 
 from annotator.category_changes import OnConflict
@@ -99,27 +94,14 @@ class Shelf(Story):
         return self.take_back(told)
 
 
-class CategoryHistory(RuleBasedStateMachine):
+class CategoryHistory(ProjectHistory):
     """Random steps of two people on two pictures and three categories that come and go."""
 
-    empty_labels: Path
+    images = IMAGES
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="categories"))
-        self.keys = count()
         self.shelf = Shelf()
-
-    @initialize()
-    def begin(self) -> None:
-        self.project: Project = make_project(
-            self.folder / "workspace", template=self.empty_labels, images=IMAGES
-        )
-        self.ids = {"ana": self.project.ana, "bo": self.project.bo}
-        self.service = self.project.service
-
-    def key(self) -> str:
-        return f"request-{next(self.keys)}"
 
     @rule(person=someone, cells=some_cells)
     def decide(self, person: str, cells: dict[Cell, int]) -> None:
@@ -198,23 +180,6 @@ class CategoryHistory(RuleBasedStateMachine):
         for state in (self.service.image_state(image) for image in range(1, IMAGES + 1)):
             assert state.cells_known == sum(image == state.id for image, _ in told)
 
-    def teardown(self) -> None:
-        if hasattr(self, "project"):
-            self.project.service.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def test_any_history_with_category_changes_is_explained_by_its_log(empty_labels: Path) -> None:
-    class OnAnEmptyDatabase(CategoryHistory):
-        pass
-
-    OnAnEmptyDatabase.empty_labels = empty_labels
-    run_state_machine_as_test(
-        OnAnEmptyDatabase,
-        settings=settings(
-            max_examples=15,
-            stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(CategoryHistory, empty_labels, histories=15, steps=20)

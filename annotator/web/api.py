@@ -47,6 +47,8 @@ from annotator.web.thumbnails import Thumbnails
 
 PREFIX = "/api/v1"
 MAX_AHEAD = 20
+MOST_THUMBNAILS = 200
+BYTES = "application/octet-stream"
 MOVED = 421
 """HTTP "misdirected request": the page belongs to another workspace than the one served."""
 
@@ -185,6 +187,21 @@ def make_router(
             return Response(status_code=304, headers=headers)
         return Response(thumbnails.read(image), media_type="image/jpeg", headers=headers)
 
+    @router.get("/thumbnails", response_class=Response)
+    def thumbnails_of(
+        images: Annotated[str, Query(description="Ids: 3,17", pattern=r"^\d{1,15}(,\d{1,15})*$")],
+        w: Annotated[str, Query(description="Workspace id; makes the answer cacheable.")] = "",
+    ) -> Response:
+        """Many small JPEGs at once, each after its length in four bytes, most significant first.
+
+        A length of 0: it cannot be had this quickly; ask for it alone.
+        """
+        wanted = [int(number) for number in images.split(",")]
+        if len(wanted) > MOST_THUMBNAILS:
+            raise InvalidInput(f"{len(wanted)} thumbnails are too many (at most {MOST_THUMBNAILS})")
+        headers = {"Cache-Control": _cache_control(w == identity)}
+        return Response(thumbnails.together(wanted), headers=headers, media_type=BYTES)
+
     @router.post("/decisions")
     def decide(body: DecisionIn, user: User, request: Request) -> DecisionOut:
         """Decide cells, or make them unknown again. On disk before the answer."""
@@ -290,8 +307,12 @@ def check_workspace(request: Request, identity: str) -> None:
 
 
 def _cache_headers(tag: str, forever: bool) -> dict[str, str]:
+    return {"ETag": f'"{tag}"', "Cache-Control": _cache_control(forever)}
+
+
+def _cache_control(forever: bool) -> str:
     # Ids start at 1 in every workspace, so an address without the workspace may not be kept.
-    return {"ETag": f'"{tag}"', "Cache-Control": _IMMUTABLE if forever else "private, no-cache"}
+    return _IMMUTABLE if forever else "private, no-cache"
 
 
 def _picture_response(picture: Picture, headers: dict[str, str]) -> Response:

@@ -238,6 +238,36 @@ def test_a_thumbnail_that_was_cut_off_is_made_again(site: Site) -> None:
     assert site.client.get(f"{API}/images/7/thumbnail").content == path.read_bytes() != b""
 
 
+def apart(content: bytes) -> list[bytes]:
+    """The files of an answer with many."""
+    files = []
+    while content:
+        length = int.from_bytes(content[:4], "big")
+        files.append(content[4 : 4 + length])
+        content = content[4 + length :]
+    return files
+
+
+def test_many_thumbnails_come_in_one_answer_in_the_order_asked_for(site: Site) -> None:
+    alone = [site.client.get(f"{API}/images/{i}/thumbnail").content for i in (3, 1)]
+    answer = site.client.get(f"{API}/thumbnails", params={"images": "3,1"})
+    assert apart(answer.content) == alone
+    assert "no-cache" in answer.headers["cache-control"]
+
+
+def test_a_thumbnail_that_is_not_there_has_no_length(site: Site) -> None:
+    site.workspace.thumbnail(site.service.image(8).sha256).unlink()
+    answer = site.client.get(f"{API}/thumbnails", params={"images": "8,2,999999"})
+    assert [bool(file) for file in apart(answer.content)] == [False, True, False]
+
+
+@pytest.mark.parametrize("images", ["", "1,", "a", "1,-2", ",".join(["1"] * 201), "9" * 16])
+def test_too_many_thumbnails_or_malformed_ids_are_refused(site: Site, images: str) -> None:
+    answer = site.client.get(f"{API}/thumbnails", params={"images": images})
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+
+
 def add(site: Site, name: str, image: Image.Image, **options: object) -> int:
     """Save a picture of its own kind and add it; its id."""
     path = site.photos / name

@@ -1,6 +1,7 @@
 // The one place that talks to /api/v1.
 
 import { Refused } from "./outbox.js";
+import { piecesOf } from "./pieces.js";
 
 const TIMEOUT_MS = 10_000;
 /** Another workspace is served at this address now. */
@@ -41,6 +42,15 @@ export class Api {
     const query = new URLSearchParams({ w: this.workspace });
     if (size) query.set("size", size);
     return `${this.base}/images/${Number(image)}/${kind}?${query}`;
+  }
+
+  /** Small pictures in one answer: a Blob each, null for one that has to be asked for alone. */
+  async thumbnails(images) {
+    const query = new URLSearchParams({ images: images.join(","), w: this.workspace });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await this.fetch(`${this.base}/thumbnails?${query}`, { signal });
+    if (!response.ok) throw new Error(await reason(response));
+    return piecesOf(await response.arrayBuffer(), "image/jpeg");
   }
 
   async #call(method, path, body, { user = this.user, signal } = {}) {

@@ -39,7 +39,10 @@ const LEGEND = [
 export function mountSweep(root, session) {
   let state = initialState();
   const getState = () => state;
-  const thumbs = new Thumbs((image) => session.api.pictureUrl(image, "thumbnail"));
+  const thumbs = new Thumbs({
+    urlOf: (image) => session.api.pictureUrl(image, "thumbnail"),
+    fetchMany: (images) => session.api.thumbnails(images),
+  });
   const view = makeView(send, getState, thumbs, session, press);
   root.replaceChildren(view.element);
   root.classList.add("annotator");

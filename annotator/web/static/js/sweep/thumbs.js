@@ -1,13 +1,20 @@
-// Small pictures, fetched and decoded before their page is shown.
+// Small pictures, fetched and decoded before their page is shown. Those that are wanted at the same
+// moment come in one answer: sixty requests would take longer than everything else on the way.
 
 const KEEP = 400;
+const TOGETHER = 100; // pictures in one request
 
 export class Thumbs {
-  /** @param {(image: number) => string} urlOf */
-  constructor(urlOf, { makeImage = () => new Image() } = {}) {
-    this.urlOf = urlOf;
-    this.makeImage = makeImage;
+  /**
+   * @param {object} options
+   * @param {(image: number) => string} options.urlOf address of one
+   * @param {(images: number[]) => Promise<(?Blob)[]>} options.fetchMany in the order asked for, null
+   *   where the picture has to be asked for alone
+   */
+  constructor({ urlOf, fetchMany, makeImage = () => new Image() }) {
+    Object.assign(this, { urlOf, fetchMany, makeImage });
     this.held = new Map(); // image id -> {element, state: "loading" | "ready" | "failed", done}
+    this.wanted = []; // [image id, how to tell where it is], asked for at the end of this task
   }
 
   /** The small picture, begun to load if it is not here or could not be loaded. */
@@ -33,12 +40,40 @@ export class Thumbs {
     element.decoding = "async";
     element.draggable = false;
     element.alt = ""; // the tile around it says what it is
-    element.src = this.urlOf(image);
     const held = { element, state: "loading" };
-    held.done = element.decode().then(
+    held.done = this.#show(element, image).then(
       () => (held.state = "ready"),
       () => (held.state = "failed"),
     );
     return held;
+  }
+
+  async #show(element, image) {
+    const piece = await this.#piece(image);
+    const url = piece ? URL.createObjectURL(piece) : this.urlOf(image);
+    element.src = url;
+    try {
+      await element.decode();
+    } finally {
+      if (piece) URL.revokeObjectURL(url);
+    }
+  }
+
+  /** The picture out of an answer for all that are wanted now, or null. */
+  #piece(image) {
+    if (!this.wanted.length) queueMicrotask(() => this.#ask());
+    return new Promise((tell) => this.wanted.push([image, tell]));
+  }
+
+  #ask() {
+    const all = this.wanted;
+    this.wanted = [];
+    for (let first = 0; first < all.length; first += TOGETHER) void this.#askFor(all.slice(first, first + TOGETHER));
+  }
+
+  async #askFor(some) {
+    let pieces = [];
+    if (some.length > 1) pieces = await this.fetchMany(some.map(([image]) => image)).catch(() => []);
+    some.forEach(([, tell], place) => tell(pieces[place] ?? null));
   }
 }

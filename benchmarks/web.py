@@ -2,11 +2,14 @@
 
     python benchmarks/web.py                    118,000 pictures x 80 categories
     python benchmarks/web.py --images 2000      a quick look
+    python benchmarks/web.py --no-training      only the columns without a trainer
 
 Each figure is median / 95th percentile of what a person sees: from the key event to the painted
-frame, from the decision to the server's confirmation. Columns: one person or ten at once (the nine
-others decide a cell a second each over the API), the machine otherwise idle or while the trainer
-reads pictures and learns.
+frame, from the decision to the server's confirmation, from the key to the last of sixty pictures.
+Columns: one person or ten at once (the nine others decide a cell a second each over the API and
+look at the status as often as a page does), the machine otherwise idle or while the trainer reads
+pictures and learns. The workspace is as `annotator init` leaves it, with thumbnails; its pictures
+are a few under many names, so they come from memory and not from a disk.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from annotator.images import ScannedImage
+from annotator.images import ScannedImage, make_thumbnail
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 
@@ -61,6 +64,8 @@ PROMISES = {
     "Sweep page of 60, warm": "",
     "undo of a Sweep page, key to paint": "50 ms",
     "filter and sort in Browse": "100 ms",
+    "Browse, a jump to anywhere, pictures there": "",
+    "Browse, a frame while scrolling": "",
 }
 DRAWN = 64  # different pictures; each one is linked under many names
 DECISION_EVERY_S = 1.0
@@ -77,6 +82,63 @@ try:
 except KeyboardInterrupt:
     pass
 """
+
+# Times a page of Sweep, from the key that asks for it to the frame with the last of its pictures.
+_WATCH_SWEEP = """() => {
+  let [pressed, shown] = [null, null];
+  addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') pressed = event.timeStamp;
+  }, true);
+  const look = () => {
+    const images = [...document.querySelectorAll('.sweep .grid .tile img')];
+    const page = images.map((image) => image.src).join();
+    if (pressed === null) shown = page;
+    const there = images.every((image) => image.complete && image.naturalWidth > 0);
+    if (images.length && page !== shown && there) {
+      const [start, channel] = [pressed, new MessageChannel()];
+      [pressed, shown] = [null, page];
+      channel.port1.onmessage = () => performance.measure('benchmark:sweep', {
+        start, end: performance.now(),
+      });
+      channel.port2.postMessage(null);
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+# Goes to a place of the list and waits for every picture in sight.
+_JUMP = """async (share) => {
+  const scroller = document.querySelector('.browse .scroller');
+  const start = performance.now();
+  scroller.scrollTop = share * (scroller.scrollHeight - scroller.clientHeight);
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  for (let frames = 0; frames < 600; frames++) {
+    await frame();
+    const { top, bottom } = scroller.getBoundingClientRect();
+    const images = [...scroller.querySelectorAll('.tile img')].filter((image) => {
+      const place = image.getBoundingClientRect();
+      return place.bottom > top && place.top < bottom;
+    });
+    const there = (image) => image.complete && image.naturalWidth > 0;
+    if (images.length && images.every(there)) return performance.now() - start;
+  }
+  return null;
+}"""
+
+# Scrolls like a wheel that is turned fast; milliseconds of each frame.
+_SCROLL = """async (frames) => {
+  const scroller = document.querySelector('.browse .scroller');
+  const found = [];
+  let before = await new Promise((resolve) => requestAnimationFrame(resolve));
+  for (let i = 0; i < frames; i++) {
+    scroller.scrollTop += 100;
+    const now = await new Promise((resolve) => requestAnimationFrame(resolve));
+    found.push(now - before);
+    before = now;
+  }
+  return found;
+}"""
 
 # Times the swap of the picture, from the key event to the frame that shows it.
 _WATCH = """() => {
@@ -131,6 +193,17 @@ def drawn(folder: Path, images: int) -> Iterator[ScannedImage]:
         yield ScannedImage(f"{i:064x}", path, path.name, 640, 480, 60_000, "jpeg")
 
 
+def make_thumbnails(workspace: Workspace, folder: Path, images: int) -> None:
+    """The cache of thumbnails as `annotator init` leaves it."""
+    for i in range(images):
+        target = workspace.thumbnail(f"{i:064x}")
+        if i < DRAWN:
+            make_thumbnail(folder / f"drawn-{i}.jpg", target)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(workspace.thumbnail(f"{i % DRAWN:064x}"), target)
+
+
 def call(address: str, method: str, path: str, user: int = 0, body: Any = None) -> Any:
     """One request to the API."""
     request = urllib.request.Request(
@@ -182,6 +255,9 @@ def others(address: str, people: int) -> Iterator[None]:
     def work(number: int) -> None:
         user = call(address, "POST", "/users", body={"name": f"other {number}"})["id"]
         after = ""
+        seen = call(address, "GET", "/status", user)["event"]
+        if done.wait(number * DECISION_EVERY_S / 10):  # people do not press in step
+            return
         for turn in range(1_000_000):
             page = call(address, "GET", f"/queues/uncertain/next?count=6{after}", user)
             image = page["images"][0]
@@ -191,6 +267,8 @@ def others(address: str, people: int) -> Iterator[None]:
                 cell = {"image": image["id"], "category": suggestion["category"], "state": -1}
                 key = f"other-{number}-{turn}-{cell['category']}-{time.time_ns()}"
                 call(address, "POST", "/decisions", user, {"key": key, "cells": [cell]})
+                call(address, "GET", "/status", user)
+                seen = call(address, "GET", f"/changes?after={seen}", user)["event"]
             after = f"&after={image['id']}"
 
     threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(people)]
@@ -220,20 +298,25 @@ def measure_focus(page: Page, times: Times, pictures: int) -> None:
 
 
 def measure_sweep(page: Page, times: Times, classes: list[str]) -> None:
-    """Pages of some classes: the first of each is cold, the one after it was prefetched."""
+    """Pages of some classes: the first of each is cold, the one after it was prefetched.
+
+    Of what is suggested absent, since a trainer that has seen noise suggests nothing present.
+    """
     page.get_by_role("tab", name="Sweep").click()
-    page.get_by_role("heading", name="Choose a class").wait_for(timeout=120_000)
+    page.locator(".sweep .class").first.wait_for(timeout=60_000)
+    page.get_by_text("Suggested absent", exact=True).click()
+    page.evaluate(_WATCH_SWEEP)
     for name in classes:
-        page.evaluate(_MEASURES, "annotator:sweep-page")
         page.keyboard.press("/")
         page.keyboard.type(name)
+        page.wait_for_timeout(300)
         page.keyboard.press("Enter")
-        times["Sweep page of 60, cold"] += waited(page, "annotator:sweep-page")
+        times["Sweep page of 60, cold"] += waited(page, "benchmark:sweep")
         page.wait_for_timeout(1500)
         for _ in range(12):  # Enter shows what has not been on screen before it accepts
             page.keyboard.press("Enter")
-            page.wait_for_timeout(400)
-            warm = page.evaluate(_MEASURES, "annotator:sweep-page")
+            page.wait_for_timeout(500)
+            warm = page.evaluate(_MEASURES, "benchmark:sweep")
             if warm:
                 times["Sweep page of 60, warm"] += warm
                 break
@@ -253,6 +336,18 @@ def waited(page: Page, name: str) -> list[float]:
             return found
         page.wait_for_timeout(50)
     return []
+
+
+def measure_scrolling(page: Page, times: Times) -> None:
+    """All pictures on Browse: jumps to anywhere, and scrolling."""
+    page.get_by_role("tab", name="Browse").click()
+    page.locator(".browse .tile img[src]").first.wait_for(timeout=60_000)
+    page.evaluate(_JUMP, 0)  # the list of a new server reads everything once
+    for share in np.random.default_rng(1).random(15).tolist():
+        took = page.evaluate(_JUMP, share)
+        if took is not None:
+            times["Browse, a jump to anywhere, pictures there"].append(took)
+    times["Browse, a frame while scrolling"] += page.evaluate(_SCROLL, 120)
 
 
 def measure_browse(page: Page, times: Times, address: str, categories: int) -> None:
@@ -289,6 +384,7 @@ def measure(browser: Browser, address: str, times: Times, args: argparse.Namespa
             measure_focus(page, times, args.pictures)
             measure_sweep(page, times, [f"category {1 + 11 * i}" for i in range(args.classes)])
             measure_browse(page, times, address, args.categories)
+            measure_scrolling(page, times)
         context.close()
 
 
@@ -306,9 +402,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=118_000)
     parser.add_argument("--categories", type=int, default=80)
     parser.add_argument("--known", type=float, default=0.1, help="share of cells known at first")
-    parser.add_argument("--pictures", type=int, default=15, help="looked at on Focus each time")
+    parser.add_argument("--pictures", type=int, default=30, help="looked at on Focus each time")
     parser.add_argument("--classes", type=int, default=5, help="classes swept each time")
     parser.add_argument("--loads", type=int, default=3)
+    parser.add_argument("--starts", type=int, default=3, help="of the server, each time")
     parser.add_argument("--no-training", action="store_true", help="only the idle columns")
     args = parser.parse_args()
     columns: dict[str, Times] = {}
@@ -319,10 +416,14 @@ def main() -> None:
         with AnnotationService.create(workspace) as service:
             pictures = drawn(photos, args.images)
             prepared(service, args.images, args.categories, args.known, pictures)
+        make_thumbnails(workspace, photos, args.images)
         executable = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for train in (False,) if args.no_training else (False, True):
             start: Times = defaultdict(list)
+            for _ in range(args.starts - 1):
+                with serving(workspace, train, start):
+                    pass
             with serving(workspace, train, start) as address:
                 for people in (1, 10):
                     times: Times = defaultdict(list, start if people == 1 else {})
@@ -330,6 +431,7 @@ def main() -> None:
                     with others(address, people - 1):
                         measure(browser, address, times, args)
                     columns[name] = times
+                    print(f"{name}: measured", file=sys.stderr)
         browser.close()
     table = Table(
         title=f"{args.images:,} pictures x {args.categories} categories, {os.cpu_count()} cores, "

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from annotator.completion import finishing
 from annotator.completion.drafting import OUTSIDE_ANSWERS
-from annotator.completion.planning import Kind, level_of_look, plan
+from annotator.completion.planning import Kind, Plan, level_of_look, plan
 from annotator.completion.pools import Pool
 from hst_core.contracts import fit_contract
 from hst_core.datasets import read_label_csv
@@ -94,7 +94,7 @@ def main() -> None:
     for name, target, make in contracts_of(left, options.confidence):
         made = [make(seed) for seed in range(options.draws)]
         shown.add_row(name, f"{options.draws}", *figures(made, target))
-    Console().print(shown)
+    Console(width=150).print(shown)
 
 
 def left_over(options: argparse.Namespace) -> Left:
@@ -126,30 +126,41 @@ def contracts_of(
     left: Left, confidence: float
 ) -> Sequence[tuple[str, float, Callable[[int], Made]]]:
     """Each contract by name, with its promise and what makes one from a seed."""
+    level = level_of_look(confidence, 0)
 
     def chosen(kind: Kind, target: float) -> Callable[[int], Made]:
-        return lambda seed: by_ranking(left, kind, target, confidence, seed)
+        score, known = left.pool.score, left.known_present
+        planned = plan(kind, score, target=target, confidence=level, known_present=known)
+        return lambda seed: by_ranking(left, kind, planned, target, confidence, seed)
 
-    def finish(target: float) -> Callable[[int], Made]:
-        return lambda seed: by_risk(left, target, confidence, seed)
+    def finish(target: float, of: Left = left) -> Callable[[int], Made]:
+        return lambda seed: by_risk(of, target, level, seed)
 
     kinds: list[tuple[Kind, float]] = [
         ("accept", 0.02), ("accept", 0.05), ("reject", 0.05), ("reject", 0.1),
     ]  # fmt: skip
     found = [(f"{kind} {target:.1%}", target, chosen(kind, target)) for kind, target in kinds]
-    own = int(left.model_wrong().sum()) / left.cells
-    # The last promise is below what is really wrong: whatever proves it is a failure.
-    targets = (0.015, 0.01, 0.95 * own)
-    return [*found, *((f"finish {t:.2%}", t, finish(t)) for t in targets)]
+    found += [(f"finish {t:.2%}", t, finish(t)) for t in (0.015, 0.0125, 0.01)]
+    # A promise of less than what is really wrong, by a model that is far too sure of itself:
+    # whatever is proved is a failure.
+    less, sure = (
+        0.95 * int(left.model_wrong().sum()) / left.cells,
+        replace(left, pool=sharper(left)),
+    )
+    return [*found, (f"finish {less:.2%}, model too sure", less, finish(less, sure))]
 
 
-def by_ranking(left: Left, kind: Kind, target: float, confidence: float, seed: int) -> Made:
+def sharper(left: Left) -> Pool:
+    """The pool with logits 1.5 times as large: the same decisions, believed in more."""
+    p = np.clip(left.pool.score.astype(np.float64), 1e-7, 1 - 1e-7)
+    return replace(left.pool, score=(1 / (1 + ((1 - p) / p) ** 1.5)).astype(np.float32))
+
+
+def by_ranking(
+    left: Left, kind: Kind, planned: Plan | None, target: float, confidence: float, seed: int
+) -> Made:
     """What propose, settle, extend and apply do for accept and reject; twice asked again."""
     rng = np.random.default_rng(seed)
-    level = level_of_look(confidence, 0)
-    planned = plan(
-        kind, left.pool.score, target=target, confidence=level, known_present=left.known_present
-    )
     if planned is None:
         return Made(0, 0, None)
     inside = np.zeros(len(left.pool), dtype=bool)
@@ -183,10 +194,10 @@ def by_ranking(left: Left, kind: Kind, target: float, confidence: float, seed: i
     return Made(asked + len(others), 0, None)
 
 
-def by_risk(left: Left, target: float, confidence: float, seed: int) -> Made:
+def by_risk(left: Left, target: float, level: float, seed: int) -> Made:
     """What a finish contract does: portions drawn by risk until it is proved or hopeless."""
     pool, wrong = left.pool, left.model_wrong()
-    allowed, level = int(target * left.cells), level_of_look(confidence, 0)
+    allowed = int(target * left.cells)
     planned = finishing.plan(pool.score, allowed=allowed, confidence=level)
     answers = finishing.FEWEST if planned is None else planned.answers
     places, portions = np.zeros(0, dtype=np.int64), list[int]()

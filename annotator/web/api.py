@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import BaseModel
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
@@ -53,6 +54,7 @@ MOVED = 421
 """HTTP "misdirected request": the page belongs to another workspace than the one served."""
 
 _IMMUTABLE = "private, max-age=31536000, immutable"
+_IN_ONE_PIECE = 4 << 20  # bytes
 _DECODERS = 2  # pictures decoded at once; a photograph of 60 megapixels takes 180 MB
 
 User = Annotated[
@@ -99,11 +101,11 @@ def make_router(
         },
     )
 
-    @router.get("/status")
-    def status(request: Request) -> StatusOut:
+    @router.get("/status", response_model=StatusOut)
+    def status(request: Request) -> Response:
         """Workspace, counts, newest model version, what the trainer does."""
         check_workspace(request, identity)
-        return StatusOut.of(service.status(), workspace, identity, trainer())
+        return _written(StatusOut.of(service.status(), workspace, identity, trainer()))
 
     @router.get("/categories")
     def categories() -> list[CategoryOut]:
@@ -132,20 +134,22 @@ def make_router(
         """The queues there are, in the order in which to offer them."""
         return [QueueOut(**vars(queue)) for queue in service.queues()]
 
-    @router.get("/queues/{queue}/next")
+    @router.get("/queues/{queue}/next", response_model=QueuePageOut)
     def next_images(
         queue: str,
         user: User,
         count: Annotated[int, Query(ge=1, le=MAX_AHEAD)] = 1,
         after: Annotated[int | None, Query(description="Continue behind this image.")] = None,
-    ) -> QueuePageOut:
+    ) -> Response:
         """The next pictures to look at."""
         page = service.next_images(user, queue, count=count, after=after)
-        return QueuePageOut(
-            images=[ImageOut.of(image) for image in page.images],
-            position=page.position + 1,
-            total=page.total,
-            blind=page.blind,
+        return _written(
+            QueuePageOut(
+                images=[ImageOut.of(image) for image in page.images],
+                position=page.position + 1,
+                total=page.total,
+                blind=page.blind,
+            )
         )
 
     @router.get("/images/{image}")
@@ -153,10 +157,11 @@ def make_router(
         """What is known and suggested for one picture."""
         return ImageOut.of(service.image_state(image))
 
-    @router.get("/images/{image}/categories/{category}/evidence")
-    def evidence(image: int, category: int, model_version: int | None = None) -> EvidenceOut:
+    @router.get("/images/{image}/categories/{category}/evidence", response_model=EvidenceOut)
+    def evidence(image: int, category: int, model_version: int | None = None) -> Response:
         """Why: everything that speaks for and against one cell, by that version or the newest."""
-        return EvidenceOut.of(service.evidence(image, category, model_version_id=model_version))
+        found = service.evidence(image, category, model_version_id=model_version)
+        return _written(EvidenceOut.of(found))
 
     @router.get("/images/{image}/picture", response_class=Response)
     def picture(
@@ -202,8 +207,8 @@ def make_router(
         headers = {"Cache-Control": _cache_control(w == identity)}
         return Response(thumbnails.together(wanted), headers=headers, media_type=BYTES)
 
-    @router.post("/decisions")
-    def decide(body: DecisionIn, user: User, request: Request) -> DecisionOut:
+    @router.post("/decisions", response_model=DecisionOut)
+    def decide(body: DecisionIn, user: User, request: Request) -> Response:
         """Decide cells, or make them unknown again. On disk before the answer."""
         check_workspace(request, identity)
         result = service.decide(
@@ -213,10 +218,12 @@ def make_router(
             source=body.source,
             model_version_id=body.model_version,
         )
-        return DecisionOut(
-            event=result.event_id,
-            repeated=result.repeated,
-            images=[ImageOut.of(image) for image in result.images],
+        return _written(
+            DecisionOut(
+                event=result.event_id,
+                repeated=result.repeated,
+                images=[ImageOut.of(image) for image in result.images],
+            )
         )
 
     @router.get("/undo")
@@ -225,20 +232,22 @@ def make_router(
         newest = service.own_changes.newest(user)
         return None if newest is None else ChangeOut.of(newest)
 
-    @router.post("/undo")
-    def undo(body: UndoIn, user: User, request: Request) -> UndoOut:
+    @router.post("/undo", response_model=UndoOut)
+    def undo(body: UndoIn, user: User, request: Request) -> Response:
         """Take back a change of the caller, a batch as one."""
         check_workspace(request, identity)
         event = body.event if body.of is None else service.own_changes.event_of(user, body.of)
         result = service.undo(user, key=body.key, event_id=event)
         change = ChangeOut.of(service.own_changes.told(result.undone_event_id))
-        return UndoOut(
-            event=result.event_id,
-            undone=result.undone_event_id,
-            repeated=result.repeated,
-            summary=_undo_text(result, change),
-            left=result.left_count,
-            images=[ImageOut.of(image) for image in result.images],
+        return _written(
+            UndoOut(
+                event=result.event_id,
+                undone=result.undone_event_id,
+                repeated=result.repeated,
+                summary=_undo_text(result, change),
+                left=result.left_count,
+                images=[ImageOut.of(image) for image in result.images],
+            )
         )
 
     @router.post("/exports")
@@ -315,10 +324,22 @@ def _cache_control(forever: bool) -> str:
     return _IMMUTABLE if forever else "private, no-cache"
 
 
+def _written(answer: BaseModel) -> Response:
+    """An answer that a person waits for, as JSON.
+
+    It is written in the thread that made it. Left to FastAPI it would be checked once more, in a
+    second thread, and written where all requests are accepted.
+    """
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
+
+
 def _picture_response(picture: Picture, headers: dict[str, str]) -> Response:
+    content = picture.content
     if picture.file is not None:
-        return FileResponse(picture.file, media_type=picture.media_type, headers=headers)
-    return Response(picture.content, media_type=picture.media_type, headers=headers)
+        if picture.file.stat().st_size > _IN_ONE_PIECE:
+            return FileResponse(picture.file, media_type=picture.media_type, headers=headers)
+        content = picture.file.read_bytes()  # a stream asks a thread for each of its steps
+    return Response(content, media_type=picture.media_type, headers=headers)
 
 
 def _undo_text(result: UndoResult, change: ChangeOut) -> str:

@@ -32,12 +32,15 @@ class DrawnScores:
     exemplars: NDArray[np.int32]
 
 
-def add_version(service: AnnotationService, rng: np.random.Generator) -> int:
-    """A version that is ready; the pictures (0, 1), (2, 3), (4, 5) and 6 to 9 are alike."""
+def add_version(service: AnnotationService, rng: np.random.Generator, spread: float = 2) -> int:
+    """A version that is ready; the pictures (0, 1), (2, 3), (4, 5) and 6 to 9 are alike.
+
+    `spread` is that of the logits: with a large one the model is sure of most cells.
+    """
     labels = service.labels()
     count, categories = labels.states.shape
-    logit = rng.normal(-1, 2, (count, categories)).astype(np.float32)
-    probability = 1 / (1 + np.exp(-logit))
+    logit = rng.normal(-1, spread, (count, categories)).astype(np.float32)
+    probability = (1 / (1 + np.exp(-logit))).astype(np.float32)
     near = (np.arange(count)[:, None] + np.arange(1, NEAR + 1)) % count
     alike = np.tile(np.linspace(0.7, 0.3, NEAR, dtype=np.float32), (count, 1))
     for first in (0, 2, 4, 6, 7, 8):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import pytest
 from e2e_site import ARTIFACTS
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -34,43 +37,92 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page; what goes wrong in it fails the test at its end."""
-    contexts = []
-    problems: list[str] = []
+# Each page begins with an empty storage, as on a first visit; a reload keeps it.
+FIRST_VISIT = """(user => {
+    if (sessionStorage.getItem("begun")) return;
+    sessionStorage.setItem("begun", "yes");
+    localStorage.clear();
+    if (user !== null) localStorage.setItem("annotator.user", user);
+})"""
 
-    def open_at(
+
+@dataclass
+class Opener:
+    """Opens pages; those of one person share what the browser has loaded before."""
+
+    browser: Browser
+    contexts: dict[tuple[str | None, float], BrowserContext] = field(default_factory=dict)
+    kept: Page | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def open(
+        self,
         address: str,
         *,
         user: str | None = "ana",
         size: tuple[int, int] = (1360, 800),
-        scheme: str = "light",
+        scheme: Literal["light", "dark"] = "light",
         scale: float = 1,
-        quiet: bool = False,
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme=scheme,  # type: ignore[arg-type]
-            device_scale_factor=scale,
-        )
-        contexts.append(context)
-        if user is not None:
-            context.add_init_script(
-                f"localStorage.getItem('annotator.user') ?? "
-                f"localStorage.setItem('annotator.user', {user!r})"
-            )
-        page = context.new_page()
-        if not quiet:
-            page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
+        key = (user, scale)
+        if key not in self.contexts:
+            self.contexts[key] = self.browser.new_context(device_scale_factor=scale)
+        page = self.contexts[key].new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=scheme)
+        page.add_init_script(f"{FIRST_VISIT}({json.dumps(user)})")
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
         page.goto(address)
         return page
 
-    yield open_at
-    for context in contexts:
+    def check(self) -> None:
+        """No page has had an error since the last look."""
+        problems, self.problems = self.problems, []
+        assert problems == []
+
+
+@pytest.fixture(scope="module")
+def opener(browser: Browser) -> Iterator[Opener]:
+    opener = Opener(browser)
+    yield opener
+    for context in opener.contexts.values():
         context.close()
-    assert problems == []
+
+
+@pytest.fixture
+def open_page(opener: Opener) -> Iterator[Callable[..., Page]]:
+    """Open a page of its own for this test; what goes wrong in it fails the test at its end."""
+    pages = []
+
+    def open_at(address: str, **how: Any) -> Page:
+        pages.append(opener.open(address, **how))
+        return pages[-1]
+
+    yield open_at
+    for page in pages:
+        page.context.set_offline(False)
+        page.close()
+    opener.check()
+
+
+@pytest.fixture
+def kept_page(opener: Opener, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Page]]:
+    """The page that the tests of a module share, as one test after the other leaves it."""
+    failed = request.session.testsfailed
+
+    def page_at(address: str) -> Page:
+        opener.kept = opener.kept or opener.open(address)
+        return opener.kept
+
+    yield page_at
+    if opener.kept is None:
+        return
+    opener.kept.unroute_all()
+    if request.session.testsfailed != failed:  # left in the middle of something
+        opener.kept.close()
+        opener.kept = None
+    opener.check()
 
 
 @pytest.fixture

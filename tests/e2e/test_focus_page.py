@@ -7,8 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e_site import HOSTILE, NAMES, Server, know_some, make_workspace
-from playwright.sync_api import Page, expect
+from e2e_site import (
+    HOSTILE,
+    Site,
+    add_pictures,
+    in_both_themes,
+    know_some,
+    make_workspace,
+    next_picture,
+    rest_absent,
+    serving,
+)
+from playwright.sync_api import Locator, Page, expect
 
 from annotator.service import AnnotationService
 from annotator.types import CellChange
@@ -20,25 +30,21 @@ Save = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Without a trainer; enough is known for the order by how common each category is."""
     workspace = make_workspace(tmp_path_factory.mktemp("focus"), 40)
     know_some(workspace, 0.3)
-    server = Server(workspace)
-    server.start()
-    yield server
-    server.stop()
+    with serving(workspace) as site:
+        yield site
 
 
 @pytest.fixture
-def focus(server: Server, open_page: OpenPage) -> Page:
-    page = open_page(server.address)
-    expect(page.locator(".focus .row").first).to_be_visible()
-    expect(page.locator(".focus .stage img")).to_be_visible()
-    return page
+def focus(server: Site, kept_page: Callable[[str], Page]) -> Page:
+    """A page with a picture that no test before has seen."""
+    return next_picture(kept_page(server.address))
 
 
-def chip(page: Page, name: str, state: str) -> object:
+def chip(page: Page, name: str, state: str) -> Locator:
     return page.get_by_role("button", name=re.compile(f"^{re.escape(name)}: {state}"))
 
 
@@ -46,23 +52,21 @@ def first_row(page: Page) -> str:
     return page.locator(".focus .row .head .name").first.inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_looks(server: Server, open_page: OpenPage, picture_of: Save, scheme: str) -> None:
-    page = open_page(server.address, scheme=scheme)
-    expect(page.locator(".focus .stage img")).to_be_visible()
-    page.wait_for_timeout(300)
-    picture_of(page, f"focus-{scheme}")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
-    picture_of(page, f"focus-{scheme}-keys")
-    page.keyboard.press("Escape")
-    page.keyboard.type("ro")
-    expect(page.get_by_role("option", name="road")).to_be_visible()
-    picture_of(page, f"focus-{scheme}-typing")
+def test_looks(focus: Page, picture_of: Save) -> None:
+    expect(focus.get_by_text("All saved")).to_be_visible()
+    in_both_themes(focus, picture_of, "focus")
+    focus.keyboard.press("?")
+    expect(focus.get_by_role("dialog", name="Keys")).to_be_visible()
+    in_both_themes(focus, picture_of, "focus-keys")
+    focus.keyboard.press("Escape")
+    focus.keyboard.type("ro")
+    expect(focus.get_by_role("option", name="road")).to_be_visible()
+    in_both_themes(focus, picture_of, "focus-typing")
+    focus.keyboard.press("Escape")
 
 
 def test_zoomed_to_200_percent_nothing_is_cut_off(
-    server: Server, open_page: OpenPage, picture_of: Save
+    server: Site, open_page: OpenPage, picture_of: Save
 ) -> None:
     page = open_page(server.address, size=(680, 400), scale=2)
     expect(page.locator(".focus .stage img")).to_be_visible()
@@ -85,7 +89,6 @@ def test_a_hostile_name_is_text_wherever_it_is_shown(focus: Page) -> None:
 
 
 def test_digits_decide_and_shift_means_absent(focus: Page) -> None:
-    focus.keyboard.press("Space")
     name = first_row(focus)
     focus.keyboard.press("1")
     expect(chip(focus, name, "present")).to_be_visible()
@@ -98,7 +101,6 @@ def test_digits_decide_and_shift_means_absent(focus: Page) -> None:
 
 
 def test_a_chip_flips_and_clears_by_pointer_and_the_keys_still_work(focus: Page) -> None:
-    focus.keyboard.press("Space")
     name = first_row(focus)
     focus.keyboard.press("1")
     chip(focus, name, "present").click()
@@ -110,19 +112,13 @@ def test_a_chip_flips_and_clears_by_pointer_and_the_keys_still_work(focus: Page)
     expect(focus.locator(".focus .file")).not_to_have_text(picture)
 
 
-def test_rest_absent_touches_only_what_is_shown_and_is_one_undo(
-    focus: Page, server: Server
-) -> None:
-    focus.keyboard.press("Space")
-    expect(focus.locator(".focus .stage img")).to_be_visible()
-    focus.wait_for_timeout(400)
+def test_rest_absent_touches_only_what_is_shown_and_is_one_undo(focus: Page, server: Site) -> None:
     picture = focus.locator(".focus .file").inner_text()
     shown = focus.locator(".focus .row[data-state='0'] .head .name").all_inner_texts()
     with AnnotationService(server.workspace) as service:
         (image,) = [i for i, name, _ in service.image_names() if name == picture]
         before = {c.name for c in service.image_state(image).known}
-    focus.keyboard.press("Enter")
-    expect(focus.locator(".focus .file")).not_to_have_text(picture)
+    rest_absent(focus)
     expect(focus.get_by_text("All saved")).to_be_visible()
     with AnnotationService(server.workspace) as service:
         known = {c.name: c.state for c in service.image_state(image).known}
@@ -136,7 +132,6 @@ def test_rest_absent_touches_only_what_is_shown_and_is_one_undo(
 
 
 def test_any_category_in_a_few_letters(focus: Page) -> None:
-    focus.keyboard.press("Space")
     absent = focus.locator(".focus .chip[data-state='-1'] .name", has_text="knife")
     present = focus.locator(".focus .chip[data-state='1'] .name", has_text="knife")
     focus.keyboard.type("kn")
@@ -149,7 +144,6 @@ def test_any_category_in_a_few_letters(focus: Page) -> None:
 
 
 def test_a_refused_change_is_taken_back_and_said(focus: Page, picture_of: Save) -> None:
-    focus.keyboard.press("Space")
     name = first_row(focus)
     focus.route(
         "**/api/v1/decisions",
@@ -158,7 +152,7 @@ def test_a_refused_change_is_taken_back_and_said(focus: Page, picture_of: Save) 
         ),
     )
     focus.keyboard.press("1")
-    notice = focus.locator(".focus .notice")
+    notice = focus.locator(".notice[data-kind=error]")
     expect(notice).to_contain_text("there is no category 99")
     expect(chip(focus, name, "present")).to_have_count(0)
     expect(focus.get_by_text("All saved")).to_be_visible()
@@ -179,10 +173,8 @@ def test_everything_has_a_name_and_the_focus_is_seen(focus: Page) -> None:
 
 
 def test_a_decision_of_somebody_else_is_there_when_the_picture_opens(
-    focus: Page, server: Server
+    focus: Page, server: Site
 ) -> None:
-    focus.keyboard.press("Space")
-    expect(focus.locator(".focus .stage img")).to_be_visible()
     picture = focus.locator(".focus .file").inner_text()
     name = first_row(focus)
     with AnnotationService(server.workspace) as service:
@@ -206,49 +198,27 @@ def test_a_picture_is_enlarged_moved_and_made_small_again(focus: Page) -> None:
     expect(frame).not_to_have_class(re.compile("zoomed"))
 
 
-def finish_the_queue(page: Page, pictures: int) -> None:
-    """Answer everything by Enter."""
-    for _ in range(pictures):
-        expect(page.locator(".focus .stage img")).to_be_visible()
-        name = page.locator(".focus .file").inner_text()
-        page.wait_for_timeout(400)  # "rest absent" wants the picture to have been seen
-        page.keyboard.press("Enter")
-        expect(page.locator(".focus .file")).not_to_have_text(name)
-    expect(page.get_by_role("heading", name="This queue is finished")).to_be_visible()
-
-
-@pytest.mark.parametrize(
-    ("pictures", "names", "title"),
-    [
-        (0, NAMES, "No pictures yet"),
-        (3, (), "No categories yet"),
-    ],
-)
-def test_an_empty_project_says_what_to_do_next(
-    tmp_path: Path,
-    open_page: OpenPage,
-    picture_of: Save,
-    pictures: int,
-    names: tuple[str, ...],
-    title: str,
+def test_an_empty_project_says_what_to_do_next_until_its_queue_is_finished(
+    tmp_path: Path, open_page: OpenPage, picture_of: Save
 ) -> None:
-    server = Server(make_workspace(tmp_path, pictures, names))
-    server.start()
-    try:
-        page = open_page(server.address)
-        expect(page.get_by_role("heading", name=title)).to_be_visible()
-        picture_of(page, f"focus-{title.lower().replace(' ', '-')}")
-        if not names:
-            # What is added on the Data page is there on Focus without reloading.
-            page.get_by_role("tab", name="Data").click()
-            page.get_by_label("Add categories").fill(f"cup\n{HOSTILE}")
-            page.get_by_role("button", name="Add", exact=True).click()
-            expect(page.get_by_role("gridcell", name=HOSTILE, exact=True)).to_be_visible()
-            page.get_by_role("tab", name="Focus").click()
-            expect(page.locator(".focus .row")).to_have_count(2)
-            finish_the_queue(page, pictures)
-            picture_of(page, "focus-finished")
-            page.keyboard.press("ArrowLeft")
-            expect(page.locator(".focus .stage img")).to_be_visible()
-    finally:
-        server.stop()
+    workspace = make_workspace(tmp_path, 0, ())
+    with serving(workspace) as site:
+        page = open_page(site.address)
+        expect(page.get_by_role("heading", name="No categories yet")).to_be_visible()
+        picture_of(page, "focus-no-categories-yet")
+        # What is added elsewhere is there on Focus without reloading.
+        page.get_by_role("tab", name="Data").click()
+        page.get_by_label("Add categories").fill(f"cup\n{HOSTILE}")
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_role("gridcell", name=HOSTILE, exact=True)).to_be_visible()
+        page.get_by_role("tab", name="Focus").click()
+        expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+        picture_of(page, "focus-no-pictures-yet")
+        add_pictures(workspace, 3)
+        expect(page.locator(".focus .row")).to_have_count(2)
+        for _ in range(3):
+            rest_absent(page)
+        expect(page.get_by_role("heading", name="This queue is finished")).to_be_visible()
+        picture_of(page, "focus-finished")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".focus .stage img")).to_be_visible()

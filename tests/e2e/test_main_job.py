@@ -11,10 +11,11 @@ import pytest
 from e2e_site import (
     KITCHEN,
     NAMES,
-    Server,
+    Site,
     know_some,
     make_workspace,
     rest_absent,
+    serving,
     true_labels,
 )
 from playwright.sync_api import Page, expect
@@ -25,15 +26,13 @@ from annotator.types import CellChange
 
 pytestmark = pytest.mark.e2e
 
-PICTURES = 120
+PICTURES = 80
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(make_workspace(tmp_path, PICTURES), train=True)
-    server.start()
-    yield server
-    server.stop()
+def server(tmp_path: Path) -> Iterator[Site]:
+    with serving(make_workspace(tmp_path, PICTURES), train=True) as site:
+        yield site
 
 
 def label_by_truth(page: Page, pictures: int) -> None:
@@ -49,7 +48,7 @@ def label_by_truth(page: Page, pictures: int) -> None:
         rest_absent(page)
 
 
-def decide_as_colleague(server: Server, file_name: str, category: str) -> None:
+def decide_as_colleague(server: Site, file_name: str, category: str) -> None:
     """Answer one cell rightly."""
     truth = int(true_labels(PICTURES)[int(re.sub(r"\D", "", file_name)), NAMES.index(category)])
     with AnnotationService(server.workspace) as service:
@@ -59,7 +58,7 @@ def decide_as_colleague(server: Server, file_name: str, category: str) -> None:
         service.decide(colleague.id, [CellChange(image, ident, truth)], key="by-a-colleague")
 
 
-def wait_for_version(server: Server, known_cells: int) -> int:
+def wait_for_version(server: Site, known_cells: int) -> int:
     """Number of the first model version that has learned from this many cells."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -72,7 +71,7 @@ def wait_for_version(server: Server, known_cells: int) -> int:
 
 
 def test_a_person_labels_and_the_model_learns(
-    server: Server,
+    server: Site,
     open_page: Callable[..., Page],
     picture_of: Callable[[Page, str], None],
     tmp_path: Path,

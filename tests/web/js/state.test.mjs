@@ -142,6 +142,12 @@ test("rest absent marks what is shown, leaves the rest unknown and goes on", () 
   assert.equal(currentImage(state).id, 2);
 });
 
+test("rest absent leaves rows unknown that were never on screen", () => {
+  const action = { type: "restAbsent", key: "k", unseen: new Set([4]) };
+  const [, effects] = run(opened(image(1), image(2)), action);
+  assert.deepEqual(ofType(effects, "send")[0].entry.cells.map((c) => c.category), [3, 5]);
+});
+
 test("rest absent does nothing to a picture that is not visible yet", () => {
   const [before] = run(opened(image(1), image(2)), { type: "next" });
   const [state, effects] = run(before, { type: "restAbsent", key: "k", at: 99_999 });
@@ -338,6 +344,22 @@ test("the next picture uses the new version", () => {
     { type: "next" },
   );
   assert.deepEqual(rowsHere(state).map((r) => r.name), ["dog"]);
+});
+
+test("a picture that was opened from elsewhere is left like any other when the queue hands it out", () => {
+  const [visited] = run(opened(image(1), image(2), image(3)), { type: "visited", image: image(2) });
+  const [back] = run(visited, { type: "next" });
+  assert.equal(currentImage(back).id, 1);
+  const [state] = run(back, { type: "next" });
+  assert.equal(currentImage(state).id, 2);
+  const [, effects] = run(state, { type: "next" });
+  assert.equal(ofType(effects, "fetch")[0].after, 2);
+});
+
+test("a guest that is the next of the queue is not shown twice in a row", () => {
+  const [visited] = run(opened(image(1), image(2), image(3)), { type: "next" }, { type: "visited", image: image(3) });
+  const at = { ...visited, trail: [1, 3], cursor: 1, ahead: [3] };
+  assert.notEqual(currentImage(run(at, { type: "next" })[0])?.id, 3);
 });
 
 test("space goes on without deciding, left goes back", () => {

@@ -65,8 +65,10 @@ export function decideSlot(state, { slot, value, key, at }) {
 /**
  * Absent for what is listed, undecided and was there long enough to be read; then the next. What is
  * looked at again is decided already: it wants an answer of its own.
+ * @param {{key: string, at: number, unseen?: Set<number>}} action `unseen`: categories whose rows
+ *   have never been on screen
  */
-export function restAbsent(state, { key, at }) {
+export function restAbsent(state, { key, at, unseen = new Set() }) {
   const image = currentImage(state);
   if (!image) return goForward(state, at);
   if (state.failed.has(image.id)) {
@@ -75,7 +77,8 @@ export function restAbsent(state, { key, at }) {
   if (state.shownAt === null || at - state.shownAt < SETTLE_MS) {
     return [announce(state, "The picture has just appeared; nothing was marked"), []];
   }
-  const rest = rowsHere(state).filter((row) => row.open && !row.again && settled(row, at));
+  const shown = rowsHere(state).filter((row) => settled(row, at) && !unseen.has(row.category));
+  const rest = shown.filter((row) => row.open && !row.again);
   const pairs = rest.map((row) => [row.category, -1]);
   const [decided, effects] = pairs.length ? decide(state, pairs, key) : [state, []];
   const [moved, more] = goForward(decided, at);

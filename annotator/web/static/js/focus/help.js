@@ -16,7 +16,7 @@ const ACTIONS = [
   ["down", "select the one below"],
   ["selectedPresent", "the selected one is present"],
   ["selectedAbsent", "the selected one is absent"],
-  ["more", "more suggestions"],
+  ["more", "rows further down, then more suggestions"],
   ["why", "why is it suggested"],
   ["attention", "where in the picture the model looks for it"],
   ["zoom", "enlarge; then arrows or the pointer move the picture"],

@@ -40,7 +40,8 @@ const MAP_AGAIN_MS = 500;
  * @param {import("../session.js").Session} session
  */
 export function mountFocus(root, session) {
-  let state = initialState();
+  // Where there is little height, reasons would leave no room for a second row.
+  let state = { ...initialState(), why: !matchMedia("(height <= 620px)").matches };
   const getState = () => state;
   const pictures = new Pictures((id) => session.api.pictureUrl(id, "picture"));
   const view = makeView(send, getState, pictures, session);
@@ -167,7 +168,7 @@ function press(command, state, send, view) {
   const { letter } = command;
   const commands = {
     slot: () => send({ type: "slot", slot: command.slot, value: command.value }),
-    restAbsent: () => send({ type: "restAbsent" }),
+    restAbsent: () => send({ type: "restAbsent", unseen: view.rows.unseen() }),
     next: () => send({ type: "next" }),
     previous: () => send({ type: "previous" }),
     undo: () => send({ type: "undo" }),
@@ -181,7 +182,7 @@ function press(command, state, send, view) {
     help: () => send({ type: "help" }),
     up: () => send({ type: "move", by: -1 }),
     down: () => send({ type: "move", by: 1 }),
-    more: () => send({ type: "more" }),
+    more: () => view.rows.showBelow() || send({ type: "more" }),
     selectedPresent: () => send({ type: "decideSelected", value: 1 }),
     selectedAbsent: () => send({ type: "decideSelected", value: -1 }),
     ignore: () => {},
@@ -200,7 +201,7 @@ function makeView(send, getState, pictures, session) {
     originalUrl: (id) => session.api.pictureUrl(id, "picture", "original"),
   });
   const known = makeKnown(send);
-  const rows = makeRows(send, thumbnailUrl);
+  const rows = makeRows(send, thumbnailUrl, edges);
   const typing = makeTyping(send, getState);
   const help = makeHelp(send, getState, session.keyboard);
   const legend = h("p.legend");
@@ -220,11 +221,23 @@ function makeView(send, getState, pictures, session) {
     done,
     more,
   );
-  const foot = h("div.foot", {}, notices.element, legend);
+  const news = h("div.news", {}, rows.below, notices.element);
+  const foot = h("div.foot", {}, news, legend);
   const panel = h("div.panel", {}, known.element, suggested, foot);
   const element = h("div.focus", {}, frame.element, panel, help.element, flagList.element, said);
-  drawKeys();
   let looking = false; // whether the legend is that of looking again
+  drawKeys();
+  const resized = new ResizeObserver(() => rows.measure());
+  for (const part of [foot, news, frame.element]) resized.observe(part);
+
+  /** Header and foot stay on screen; in one column the picture does, too. */
+  function edges() {
+    const sticky = Number.parseFloat(getComputedStyle(frame.element).top) || 0;
+    const column = panel.getBoundingClientRect().left < frame.element.getBoundingClientRect().right;
+    // Where there is little height the keys do not stay.
+    const bottom = foot.offsetHeight || news.offsetHeight;
+    return { top: sticky + (column ? frame.element.offsetHeight : 0), bottom };
+  }
 
   function render(state) {
     const empty = emptyState(state, session.outbox?.state ?? { online: session.online });
@@ -268,15 +281,15 @@ function makeView(send, getState, pictures, session) {
     legend.replaceChildren(...legendParts(session.keys, () => send({ type: "help" }), again));
   }
 
-  return { element, render, drawKeys, typing, frame };
+  return { element, render, drawKeys, typing, frame, rows };
 }
 
-/** The keys that are used most, as this person has them. */
 function headingOf(image, again) {
   if (again) return "Decided, but the model disagrees";
   return image?.blind ? "Asked, without a suggestion" : "Suggested, most useful first";
 }
 
+/** The keys that are used most, as this person has them. */
 function legendParts(keys, openHelp, again) {
   return LEGEND.filter(([action]) => keys[action].length).map(([action, text, before = ""]) => {
     const words = again && action === "restAbsent" ? "next" : text;

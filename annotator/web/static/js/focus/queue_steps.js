@@ -100,14 +100,18 @@ export function goForward(state, at, leave = true) {
   if (state.cursor < state.trail.length - 1) return openAt(state, state.cursor + 1, at);
   const queued = state.trail.slice(0, state.cursor + 1).filter((id) => !state.guests.has(id));
   const left = queued.at(-1) ?? null;
-  if (!state.ahead.length) {
+  // One that is open as a guest may be the next of the queue, too: it is not shown twice in a row.
+  const here = leave ? currentImage(state)?.id : undefined;
+  const [id, ...ahead] = state.ahead.filter((one) => one !== here);
+  if (id === undefined) {
     const waiting = { ...state, cursor: state.trail.length, shownAt: null, ended: false };
     return state.fetching ? [waiting, []] : fetch(waiting, left);
   }
-  const [id, ...ahead] = state.ahead;
+  const guests = new Set(state.guests);
+  guests.delete(id); // handed out by the queue now
   const lists = new Map(state.lists);
   lists.delete(id); // seen in an earlier round of the queue: today's suggestions
-  const moved = { ...state, trail: [...state.trail, id], ahead, lists };
+  const moved = { ...state, trail: [...state.trail, id], ahead, lists, guests };
   const [opened, effects] = openAt(moved, moved.trail.length - 1, at);
   if (!leave) return [opened, effects];
   const [asking, more] = fetch(opened, left);

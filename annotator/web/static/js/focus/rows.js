@@ -4,15 +4,39 @@ import { attr, h, keyed } from "../dom.js";
 import { percent, verdict } from "../words.js";
 import { againLines } from "./again.js";
 import { capOf } from "./keys.js";
+import { makeSight } from "./sight.js";
 import { rowLabel } from "./state.js";
 import { whyElements } from "./why.js";
 
 /**
  * @param {(action: object) => void} send
  * @param {(image: number) => string} thumbnailUrl
+ * @param {() => {top: number, bottom: number}} edges see sight.js
  */
-export function makeRows(send, thumbnailUrl) {
+export function makeRows(send, thumbnailUrl, edges) {
   const element = h("ol.rows", { "aria-label": "Suggested categories, most useful first" });
+  const below = h("button.below", { type: "button", hidden: true, onclick: showBelow });
+  const sight = makeSight({
+    edges,
+    changed: (count) => {
+      below.hidden = count === 0;
+      attr(below, "text", `↓ ${count} more below`);
+    },
+  });
+
+  /** Bring what is further down to the top; false where everything is on screen. */
+  function showBelow() {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const first = sight.firstBelow();
+    first?.parentElement.scrollIntoView({ block: "start", behavior: calm ? "instant" : "smooth" });
+    return first !== undefined;
+  }
+
+  /** Categories of rows that have not been on screen since their picture opened. */
+  function unseen() {
+    const rows = [...element.children].filter((row) => !sight.wasSeen(row.parts.head));
+    return new Set(rows.map((row) => Number(row.dataset.category)));
+  }
 
   function create(row) {
     const cap = h("button.cap", {
@@ -100,6 +124,7 @@ export function makeRows(send, thumbnailUrl) {
     keyed(element, rows, key, create, (item, row) =>
       patch(item, row, { ...context, evidence: context.evidenceOf(row.category) }),
     );
+    sight.watch([...element.children].map((row) => row.parts.head));
     if (context.selected !== element.selectedBefore) {
       element.selectedBefore = context.selected;
       element
@@ -108,7 +133,7 @@ export function makeRows(send, thumbnailUrl) {
     }
   }
 
-  return { element, render };
+  return { element, below, render, unseen, showBelow, measure: sight.measure };
 }
 
 function reasonText(row, hasModel) {

@@ -240,9 +240,7 @@ def test_an_import_that_contradicts_decisions_says_so(made: Cli) -> None:
     (made.folder / "a.csv").write_text("image,cup\nfarm.jpg,1\n")
     (made.folder / "b.csv").write_text("image,cup\nfarm.jpg,0\n")
     made("import", "csv", "a.csv", "-w", "ws")
-    assert "left so: 1 cell" in made(
-        "import", "csv", "b.csv", "-w", "ws"
-    )
+    assert "left so: 1 cell" in made("import", "csv", "b.csv", "-w", "ws")
     assert cells(made.folder / "ws") == {("farm.jpg", "cup"): 1}
     made("import", "csv", "b.csv", "--overwrite", "-w", "ws")
     assert cells(made.folder / "ws") == {("farm.jpg", "cup"): -1}
@@ -469,3 +467,22 @@ def test_decisions_of_people_stay_when_a_file_is_imported(made: Cli) -> None:
     (made.folder / "a.csv").write_text("image,cup\nfarm.jpg,0\nstreet.jpg,0\n")
     made("import", "csv", "a.csv", "-w", "ws")
     assert cells(made.folder / "ws") == {("farm.jpg", "cup"): 1, ("street.jpg", "cup"): -1}
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("contract", "apply", "9"), "there is no contract '9' (it may have been removed; look at"),
+        (("contract", "propose", "accept", "--target", "2"), "got 2.0 (0.02 is 2 %)"),
+        (("import", "coco", "c.txt", "--unlisted", "absent"), "a table is imported as CSV"),
+        (("restore", "none.zip", "again"), "cannot restore none.zip to again: no such file"),
+        (("categories", "rename", "cup", "plate"), "a category 'plate' already (rename that one"),
+    ],
+)
+def test_an_error_names_the_value_and_the_next_step(
+    made: Cli, typed: tuple[str, ...], said: str
+) -> None:
+    made("add", "categories", "cup", "plate", "-w", "ws")
+    (made.folder / "c.txt").write_text("image,cup\n")
+    where = () if typed[0] == "restore" else ("-w", "ws")
+    assert said in made.refused(*typed, *where)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--per-round", type=float, default=0.25, help="answers per picture")
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--plot", type=Path, help="SVG of what was really wrong, by contract")
     options = parser.parse_args()
     left = left_over(options)
     wrong = int(left.model_wrong().sum())
@@ -91,10 +92,14 @@ def main() -> None:
         f"{wrong / left.cells:.2%} of all would be wrong; {options.confidence:.0%} confidence; "
         f"{platform.machine()}",
     )  # fmt: skip
+    shares: dict[str, NDArray[np.float64]] = {}
     for name, target, make in contracts_of(left, options.confidence):
         made = [make(seed) for seed in range(options.draws)]
         shown.add_row(name, f"{options.draws}", *figures(made, target))
+        shares[name] = np.array([one.broken for one in made if one.broken is not None]) / target
     Console(width=150).print(shown)
+    if options.plot is not None:
+        plot(options.plot, shares, options.draws)
 
 
 def left_over(options: argparse.Namespace) -> Left:
@@ -221,6 +226,29 @@ def by_risk(left: Left, target: float, level: float, seed: int) -> Made:
             rest[places] = False
             return Made(len(places), int(rest.sum()), int((wrong & rest).sum()) / left.cells)
     return Made(len(places), 0, None)
+
+
+def plot(path: Path, shares: Mapping[str, NDArray[np.float64]], draws: int) -> None:
+    """Draw what was wrong of each contract, as a share of what was promised."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 0.5 * len(shares) + 1), layout="constrained")
+    axes = figure.subplots()
+    rng = np.random.default_rng(0)
+    for row, (name, share) in enumerate(shares.items()):
+        broken = share > 1
+        height = row + rng.uniform(-0.25, 0.25, len(share))
+        axes.plot(share[~broken], height[~broken], ".", color="C0", markersize=3, alpha=0.5)
+        axes.plot(share[broken], height[broken], ".", color="C3", markersize=5)
+        told = f"{name}\n{len(share)} of {draws} proved, {int(broken.sum())} broken"
+        axes.text(-0.02, row, told, ha="right", va="center", fontsize=8)
+    axes.axvline(1, color="C3", linewidth=1)
+    axes.set_xlim(0, 1.3)
+    axes.set_yticks([])
+    axes.set_ylim(len(shares) - 0.5, -0.5)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.set_xlabel("really wrong or missed, as a share of what was promised")
+    figure.savefig(path)
 
 
 def figures(made: Sequence[Made], target: float) -> tuple[str, ...]:

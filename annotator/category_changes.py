@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
+from annotator.completion import contracts, leaving
 from annotator.db import category_rows, offers, store
 from annotator.db import cells as packed
 from annotator.db.cells import Cells
@@ -25,6 +26,7 @@ from annotator.errors import Conflict, InvalidInput
 from annotator.idempotency import digest_of, done_before
 from annotator.names import clean_name, name_key
 from annotator.types import Category, Event
+from annotator.wording import counted
 
 KIND = "category"
 """Of the events made here."""
@@ -49,6 +51,7 @@ class MergePreview:
         present_absent: present in the one that goes, absent in the one that stays.
         absent_present: the other way round.
         stays_known: cells known before in the category that stays.
+        proposals: proposed contracts that would end.
     """
 
     carried: int
@@ -56,6 +59,7 @@ class MergePreview:
     present_absent: int
     absent_present: int
     stays_known: int
+    proposals: int = 0
 
     @property
     def different(self) -> int:
@@ -65,11 +69,17 @@ class MergePreview:
 
 @dataclass(frozen=True)
 class RemovalPreview:
-    """What removing a category would make unknown, in cells, and suggestions that would go."""
+    """What removing a category would make unknown, in cells, and what would go with it.
+
+    Attributes:
+        suggestions: open ones.
+        proposals: proposed contracts that would end.
+    """
 
     present: int
     absent: int
     suggestions: int
+    proposals: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,8 @@ class CategoryChanges:
             InvalidInput: if both are the same.
         """
         with self._database.reading() as connection:
-            _two(connection, category_id, into_id)
+            row, _ = _two(connection, category_id, into_id)
+            proposals = leaving.proposals(connection, category_id, row["added_at"])
             going = category_rows.decisions(connection, category_id)
             staying = category_rows.decisions(connection, into_id)
         there = _states_there(going, staying)
@@ -125,6 +136,7 @@ class CategoryChanges:
             present_absent=int(((state == 1) & (there == -1)).sum()),
             absent_present=int(((state == -1) & (there == 1)).sum()),
             stays_known=len(staying),
+            proposals=len(proposals),
         )
 
     def preview_removal(self, category_id: int) -> RemovalPreview:
@@ -137,7 +149,9 @@ class CategoryChanges:
             categories = {c.id: c for c in store.categories(connection)}
             found = require(categories.get(category_id), "category", category_id)
             waiting = category_rows.count_suggestions(connection, category_id)
-        return RemovalPreview(found.present, found.absent, waiting)
+            added_at = _row(connection, category_id)["added_at"]
+            proposals = leaving.proposals(connection, category_id, added_at)
+        return RemovalPreview(found.present, found.absent, waiting, len(proposals))
 
     def rename(
         self, user_id: int | None, category_id: int, name: str, *, key: str
@@ -190,6 +204,7 @@ class CategoryChanges:
 
         def change(connection: Connection, event_id: int) -> _Done:
             going, staying = _two(connection, category_id, into_id)
+            left = leaving.leave(connection, category_id, going["added_at"])
             cells = _merged(connection, category_id, into_id, on_conflict, event_id)
             _write(connection, cells, event_id)
             offers.withdraw_decided_suggestions(connection, event_id)
@@ -199,8 +214,7 @@ class CategoryChanges:
                 "into_id": into_id,
                 "into": staying["name"],
                 "on_conflict": on_conflict,
-                "row": category_rows.to_json(going),
-                "kept": category_rows.remove(connection, category_id),
+                **self._go(connection, going, left),
             }
             return _Done(told, cells)
 
@@ -215,17 +229,25 @@ class CategoryChanges:
 
         def change(connection: Connection, event_id: int) -> _Done:
             row = _row(connection, category_id)
+            left = leaving.leave(connection, category_id, row["added_at"])
             cells = _unknown(category_rows.decisions(connection, category_id))
             _write(connection, cells, event_id)
             told = {
                 "category_id": category_id,
                 "name": row["name"],
-                "row": category_rows.to_json(row),
-                "kept": category_rows.remove(connection, category_id),
+                **self._go(connection, row, left),
             }
             return _Done(told, cells)
 
         return self._carry_out("delete", user_id, key, (category_id,), change)
+
+    def _go(
+        self, connection: Connection, row: category_rows.Row, left: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Remove a category whose cells are unknown; what brings it back, as JSON."""
+        kept = category_rows.remove(connection, row["id"])
+        contracts.after_category_went(connection, self._clock())
+        return {"row": category_rows.to_json(row), "kept": kept, "contracts": left}
 
     def move(
         self, user_id: int | None, category_id: int, place: int, *, key: str
@@ -336,9 +358,9 @@ def _check_free(connection: Connection, name: str, key: str, besides: int | None
     if taken is None or taken == besides:
         return
     found = _row(connection, taken)["name"]
+    alike = "" if found == name else f", which looks the same as {name!r}"
     raise Conflict(
-        f"there is a category {found!r} already, which is or looks the same as {name!r} "
-        "(rename that one first, or merge the two)"
+        f"there is a category {found!r} already{alike} (rename that one first, or merge the two)"
     )
 
 
@@ -422,6 +444,7 @@ def take_back_rows(connection: Connection, event: Event) -> None:
     elif event.source in ("delete", "merge"):
         _check_free(connection, told["row"]["name"], told["row"]["name_key"])
         category_rows.put_back(connection, dict(told["row"]), told["kept"])
+        leaving.come_back(connection, told["row"]["id"], told.get("contracts", {}))
     elif event.source == "rename":
         now = category_rows.row(connection, told["category_id"])
         if now is not None and now["name"] == told["new_name"] != told["name"]:
@@ -449,4 +472,11 @@ def _take_added_back(connection: Connection, told: Mapping[str, Any]) -> None:
 
 def told_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a summary that is worth telling: without the rows that undo needs."""
-    return {k: v for k, v in summary.items() if k not in ("row", "kept", "moved")}
+    return {k: v for k, v in summary.items() if k not in ("row", "kept", "moved", "contracts")}
+
+
+def ends_words(proposals: int) -> str:
+    """That proposals end with a category, as a sentence with a space before it; or nothing."""
+    if not proposals:
+        return ""
+    return f" {counted(proposals, 'proposed contract')} over several categories will end."

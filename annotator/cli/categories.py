@@ -73,6 +73,7 @@ def categories_merge(
     workspace: WorkspaceOption = HERE,
 ) -> None:
     """Carry the known cells of a category over into another one, and remove it."""
+    from annotator.category_changes import ends_words
     from annotator.console import say
 
     with service_of(workspace) as service:
@@ -81,7 +82,7 @@ def categories_merge(
         say(
             f"{counted(found.carried, 'cell')} to carry over, {found.equal:,} agreeing, "
             f"{found.present_absent:,} present in {name} and absent in {into}, "
-            f"{found.absent_present:,} the other way round."
+            f"{found.absent_present:,} the other way round.{ends_words(found.proposals)}"
         )
         if not yes:
             say("Nothing was changed; add --yes to merge.")
@@ -101,13 +102,15 @@ def categories_delete(
     workspace: WorkspaceOption = HERE,
 ) -> None:
     """Remove a category; its cells become unknown."""
+    from annotator.category_changes import ends_words
     from annotator.console import say
 
     with service_of(workspace) as service:
         category = category_of(service, name)
         found = service.category_changes.preview_removal(category)
         cells = counted(found.present + found.absent, "known cell")
-        say(f"{cells} will be unknown: {found.present:,} present, {found.absent:,} absent.")
+        ends = ends_words(found.proposals)
+        say(f"{cells} will be unknown: {found.present:,} present, {found.absent:,} absent.{ends}")
         if not yes:
             say("Nothing was changed; add --yes to delete.")
             return

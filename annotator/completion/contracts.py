@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import require
-from annotator.completion import finishing, pools
+from annotator.completion import finishing, leaving, pools
 from annotator.completion.drafting import Draft
 from annotator.completion.planning import bound_after, level_of_look
 from annotator.completion.pools import Pool
@@ -270,11 +270,12 @@ def look_at_watched(connection: Connection, contract: Contract, at: datetime) ->
         return None
     config = contract.config
     wrong = sum(not _agrees(contract, audit) for audit in audits)
-    if contract.kind == finishing.KIND:
-        if finishing.broken(contract, len(audits), wrong):
+    refuted = leaving.refuted(contract, len(audits), wrong)
+    if refuted is not None or contract.kind == finishing.KIND:
+        if refuted or (refuted is None and finishing.broken(contract, len(audits), wrong)):
             return (
                 f"{wrong:,} of {len(audits):,} blind answers since disagreed: more is wrong than "
-                f"the {at_most(contract.target)} of all cells that were promised"
+                f"the {at_most(contract.target)} that were promised"
             )
         _watch_on(connection, contract, at)
         return None
@@ -297,6 +298,13 @@ def look_at_watched(connection: Connection, contract: Contract, at: datetime) ->
     db.change(connection, contract.id, bound=bound)
     _watch_on(connection, contract, at)
     return None
+
+
+def after_category_went(connection: Connection, at: datetime) -> None:
+    """Go on asking for active contracts whose last questions went with a category."""
+    for contract in db.of_status(connection, db.ACTIVE):
+        if all(audit.state is not None for audit in db.audits(connection, contract.id, db.WATCH)):
+            _watch_on(connection, contract, at)
 
 
 def state(connection: Connection, contract: Contract) -> ContractState:
@@ -326,7 +334,7 @@ def checked(connection: Connection, contract: Contract) -> list[Checked]:
     right = Counter(audit.category_id for audit in answers if _agrees(contract, audit))
     return [
         Checked(contract.id, contract.kind, one, Share(right[one], total[one]))
-        for one in sorted(decided)
+        for one in sorted(decided & set(_categories(connection)))
     ]
 
 
@@ -472,10 +480,16 @@ def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:
         cells["after_score"].astype(np.float32),
         np.ones(len(cells), dtype=bool),
     )
-    asked = len(db.audits(connection, contract.id, db.WATCH))
-    order = pool.order(int(contract.config["seed"]))[asked : asked + WATCH_ANSWERS]
-    places = list(range(asked, asked + len(order)))
-    _ask(connection, contract.id, db.WATCH, pool, places, order, at)
+    asked = db.audits(connection, contract.id, db.WATCH)
+    order = pool.order(int(contract.config["seed"]))
+    wanted = np.isin(pool.category_ids[order], _categories(connection))  # others went since
+    wanted[: max((audit.place + 1 for audit in asked), default=0)] = False
+    places = np.flatnonzero(wanted)[:WATCH_ANSWERS]
+    _ask(connection, contract.id, db.WATCH, pool, places.tolist(), order[places], at)
+
+
+def _categories(connection: Connection) -> list[int]:
+    return [category.id for category in store.categories(connection)]
 
 
 def _places(pool: Pool, audits: list[Audit]) -> NDArray[np.int64]:

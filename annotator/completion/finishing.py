@@ -164,10 +164,14 @@ def goes_on(proof: Proof, portions: int, cells: int) -> bool:
 
 def broken(contract: Contract, watched: int, wrong: int) -> bool:
     """Whether answers since it was applied show that more is wrong than was promised."""
-    from hst_core.contracts import fewest_errors
+    return wrong_left(contract, watched, wrong) > int(contract.config["allowed"])
 
-    least = fewest_errors(wrong, watched, contract.cells, _SURE_OF_BREACH)
-    return least - wrong > int(contract.config["allowed"])
+
+def wrong_left(contract: Contract, watched: int, wrong: int) -> int:
+    """How many wrong cells are left at least, as sure as it must be to take a contract back."""
+    from hst_core.contracts import fewest_errors  # late, as above
+
+    return fewest_errors(wrong, watched, contract.cells, _SURE_OF_BREACH) - wrong
 
 
 _VALUES = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)

@@ -56,6 +56,7 @@ class MergePreviewOut(BaseModel):
     equal: int
     present_absent: int = Field(description="Present here, absent there.")
     absent_present: int
+    proposals: int = Field(description="Proposed contracts over several categories that end.")
 
 
 class RemovalPreviewOut(BaseModel):
@@ -64,6 +65,7 @@ class RemovalPreviewOut(BaseModel):
     present: int
     absent: int
     suggestions: int
+    proposals: int = Field(description="Proposed contracts over several categories that end.")
 
 
 class CategoryChangeOut(BaseModel):
@@ -116,6 +118,7 @@ def make_category_router(service: AnnotationService) -> APIRouter:
             equal=found.equal,
             present_absent=found.present_absent,
             absent_present=found.absent_present,
+            proposals=found.proposals,
         )
 
     @router.post("/categories/{category}/merge")

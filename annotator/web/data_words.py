@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from annotator.category_changes import ADDED, KIND, MergePreview, RemovalPreview
+from annotator.category_changes import ADDED, KIND, MergePreview, RemovalPreview, ends_words
 from annotator.progress import Person, as_time
 from annotator.types import Category, Event, User
 from annotator.wording import counted
@@ -95,21 +95,23 @@ def merge_text(preview: MergePreview) -> str:
         "agreeing"
     )
     if not preview.different:
-        return f"{text}; none contradicting."
+        return f"{text}; none contradicting.{ends_words(preview.proposals)}"
     return (
         f"{text}; {preview.different:,} contradicting: {preview.present_absent:,} present here and "
         f"absent there, {preview.absent_present:,} the other way round."
+        f"{ends_words(preview.proposals)}"
     )
 
 
 def removal_text(preview: RemovalPreview) -> str:
     """What deleting would do, in words."""
     known = preview.present + preview.absent
+    ends = ends_words(preview.proposals)
     if not known:
-        return "None of its cells is known. It can be taken back below."
+        return f"None of its cells is known.{ends} It can be taken back below."
     return (
         f"{counted(known, 'known cell')} will be unknown: {preview.present:,} present, "
-        f"{preview.absent:,} absent. It can be taken back below."
+        f"{preview.absent:,} absent.{ends} It can be taken back below."
     )
 
 

@@ -25,12 +25,13 @@ def test_rename_move_merge_remove_and_back(site: Site) -> None:
     events = [post(site, "categories/1/rename", name="mug")["event"]]
     events.append(post(site, "categories/4/move", place=1)["event"])
     preview = site.client.get("/api/v1/categories/1/merge", params={"into": 2}).json()
+    assert preview.pop("proposals") == 0
     assert preview == {"carried": 1, "equal": 0, "present_absent": 0, "absent_present": 1}
     merged = post(site, "categories/1/merge", into=2, on_conflict="absent")
     assert merged["cells"] == 4
     events.append(merged["event"])
     counts = site.client.get("/api/v1/categories/2/remove").json()
-    assert counts == {"present": 1, "absent": 1, "suggestions": 0}
+    assert counts == {"present": 1, "absent": 1, "suggestions": 0, "proposals": 0}
     events.append(post(site, "categories/2/remove")["event"])
     assert len(site.client.get("/api/v1/categories").json()) == 2
     for event in reversed(events):

@@ -268,6 +268,11 @@ class Browser:
                 with_model=tuple(with_model),
             )
 
+    def prepare(self) -> None:
+        """Do now what the first list would wait for."""
+        with self._reading():
+            pass
+
     def search(self, condition: Condition | None, order: Order) -> Found:
         """Make a list of the pictures that satisfy a condition, in order.
 

@@ -164,6 +164,11 @@ class AnnotationService:
         self._activity = ActivityLog()
         self._known = KnownCounts(database)
 
+    def prepare(self) -> None:
+        """Read what Sweep and Browse need once, before anybody waits for it: it can take seconds."""
+        self.sweeping.prepare()
+        self.browser.prepare()
+
     def close(self) -> None:
         """Give the database connections back."""
         self.database.close()
@@ -322,6 +327,11 @@ class AnnotationService:
         """
         with self.database.reading() as connection:
             return require(store.image(connection, image_id), "image", image_id)
+
+    def images(self, image_ids: Iterable[int]) -> dict[int, Image]:
+        """Pictures by id; those that do not exist are missing."""
+        with self.database.reading() as connection:
+            return store.images(connection, image_ids)
 
     def image_by_hash(self, sha256: str) -> Image:
         """The picture of this content.

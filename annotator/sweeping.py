@@ -135,6 +135,13 @@ class Sweeping:
         self._cells: OpenCells | None = None
         self._leases = TileLeases()
 
+    def prepare(self) -> None:
+        """Do now what the first page would wait for."""
+        with self._guard, self._database.reading() as connection:
+            cells = self._up_to_date(connection)
+            _past(precision(self._answers.now(connection), thresholds=_thresholds(cells)))
+        Share(0, 0).interval()  # imports what it needs
+
     def categories(self, user_id: int, side: str) -> SweepList:
         """All categories, the most useful first: many cells that wait, and suggestions right.
 

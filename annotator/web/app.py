@@ -10,7 +10,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from annotator.errors import WorkspaceError
+from annotator.errors import AnnotatorError, WorkspaceError
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.training.supervisor import Supervisor
@@ -42,6 +42,7 @@ from annotator.web.sweep_api import make_sweep_router
 
 STATIC = Path(__file__).parent / "static"
 _GRACE_SECONDS = 2
+_PREPARED_AFTER_SECONDS = 5.0  # the first page has been opened by then
 _SWITCH_SECONDS = 0.0005
 """How long a thread waits for the interpreter while another one computes. An answer waits several
 times; with Python's 5 ms a click would wait most of its time for somebody else's page."""
@@ -196,9 +197,14 @@ def run_server(
         hosts = LOOPBACK if host in LOOPBACK else None
         app = create_app(workspace, service, trainer=trainer, hosts=hosts)
 
+        prepared = threading.Timer(_PREPARED_AFTER_SECONDS, _prepare, (service,))
+        prepared.daemon = True
+
         def started() -> None:
             if train:  # not sooner: its own start takes a core for seconds
                 supervisor.start()
+            prepared.start()
+            stack.callback(_end, prepared)
             ready(address)
             if open_browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -208,6 +214,17 @@ def run_server(
             stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         _Server(app, started).run(sockets=[listener])
+
+
+def _prepare(service: AnnotationService) -> None:
+    # Whoever asks for what cannot be read is told then.
+    with suppress(AnnotatorError):
+        service.prepare()
+
+
+def _end(timer: threading.Timer) -> None:
+    timer.cancel()
+    timer.join()
 
 
 class _Server(uvicorn.Server):

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
 
-from annotator.errors import AnnotatorError
 from annotator.images import make_thumbnail
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
@@ -36,23 +34,34 @@ class Thumbnails:
         self._workspace = workspace
         self._service = service
         self._decoders = decoders
-        self.hash = lru_cache(_REMEMBERED)(self._hash)
+        self._hashes: dict[int, str] = {}
 
-    def _hash(self, image_id: int) -> str:
+    def hash(self, image_id: int) -> str:
         """Content hash of a picture.
 
         Raises:
             NotFound: if there is no such picture.
         """
-        return self._service.image(image_id).sha256
+        self._remember([image_id])
+        return self._hashes.get(image_id) or self._service.image(image_id).sha256
+
+    def _remember(self, image_ids: Sequence[int]) -> None:
+        unknown = [image_id for image_id in image_ids if image_id not in self._hashes]
+        if unknown:
+            if len(self._hashes) > _REMEMBERED:
+                self._hashes = {}
+            found = self._service.images(unknown)
+            self._hashes |= {image_id: image.sha256 for image_id, image in found.items()}
 
     def together(self, image_ids: Sequence[int]) -> bytes:
         """Many of them, each after its length in four bytes; of length 0 if it is not there."""
+        self._remember(image_ids)
+        hashes = self._hashes
         pieces = []
         for image_id in image_ids:
             try:
-                content = self._workspace.thumbnail(self.hash(image_id)).read_bytes()
-            except (OSError, AnnotatorError):
+                content = self._workspace.thumbnail(hashes[image_id]).read_bytes()
+            except (OSError, KeyError):
                 content = b""  # asked for alone it is made, or its error is told
             pieces += [len(content).to_bytes(4, "big"), content]
         return b"".join(pieces)

@@ -165,7 +165,7 @@ class AnnotationService:
         self._known = KnownCounts(database)
 
     def prepare(self) -> None:
-        """Read what Sweep and Browse need once, before anybody waits for it: it can take seconds."""
+        """Read what Sweep and Browse need, so that nobody waits for it; it can take seconds."""
         self.sweeping.prepare()
         self.browser.prepare()
 

@@ -20,7 +20,7 @@ from annotator.errors import InvalidInput
 from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService, CellChange
 from annotator.settings import Workspace
-from annotator.simulation.policies import POLICIES, Policy
+from annotator.simulation.policies import POLICIES, Policy, Seeking
 from annotator.simulation.tool import (
     CONFIDENCE,
     LEAST_DOUBT,
@@ -193,6 +193,7 @@ def _cell_by_cell(project: _Project, start: NDArray[np.bool_]) -> Iterator[Step]
     truth, policy, random = project.truth.states, project.policy, project.random
     counts = truth != 0
     asked, spent = start & counts, Spent()
+    seeking = Seeking(truth.shape[1], random)
     for number in range(project.game.most_rounds):
         probability = project.train(number)
         now = project.service.labels().states
@@ -201,7 +202,11 @@ def _cell_by_cell(project: _Project, start: NDArray[np.bool_]) -> Iterator[Step]
         open_ = counts & ~asked
         if project.error(step) <= project.game.stop_at or not open_.any():
             return
-        cells = policy.choose(probability, now, open_, project.wanted(spent.answers), random)
+        wanted = project.wanted(spent.answers)
+        cells = policy.choose(probability, now, open_, wanted, random)
+        if policy.seeks:
+            sought = seeking.choose(probability, now, open_)
+            cells = _together(sought, cells, wanted)
         asked[cells] = True
         said = project.answer(truth[cells])
         _decide(project.service, project.truth, cells, said, f"{number}")
@@ -213,6 +218,7 @@ def _as_the_tool(project: _Project) -> Iterator[Step]:
     truth, game = project.truth.states, project.game
     team = Team(project.service, project.truth, project.answer)
     planned: list[int | None] = []
+    seeking = Seeking(truth.shape[1], project.random)
     number = 0
     while True:
         probability = project.train(number)
@@ -229,9 +235,20 @@ def _as_the_tool(project: _Project) -> Iterator[Step]:
             if team.finish(game.stop_at, CONFIDENCE, tell=lambda text: project.tell(text, 0.0)):
                 break
             planned.clear()
-        if number > game.most_rounds or not _learn(project, team, probability, wanted):
+        sought = seeking.choose(probability, now, (now == 0) & (truth != 0))
+        given = team.seek(sought) if project.policy.seeks else 0
+        if number > game.most_rounds or not _learn(project, team, probability, wanted - given):
             break
     yield _step(number, team.spent.copy(), probability, project.service.labels().states, truth)
+
+
+def _together(
+    first: list[tuple[int, int]], others: tuple[NDArray[np.intp], ...], count: int
+) -> tuple[NDArray[np.intp], ...]:
+    """So many cells, some of them first; each once."""
+    cells = dict.fromkeys([*first, *zip(*(part.tolist() for part in others), strict=True)])
+    rows, columns = zip(*list(cells)[: max(count, len(first))], strict=True)
+    return np.array(rows), np.array(columns)
 
 
 def _learn(project: _Project, team: Team, probability: NDArray[np.float32], wanted: int) -> bool:
@@ -244,7 +261,7 @@ def _learn(project: _Project, team: Team, probability: NDArray[np.float32], want
         if doubt <= 0.0:
             break
         doubt = doubt / 2 if doubt > LEAST_DOUBT else 0.0
-    return given > 0
+    return given > 0 or wanted <= 0
 
 
 def prepare(base: Path, tell: Tell) -> None:

@@ -50,6 +50,40 @@ def in_order(
     return np.asarray(-np.arange(probability.size, dtype=np.float64).reshape(probability.shape))
 
 
+class Seeking:
+    """Looks for present cells of categories that have hardly any, as one does on Browse.
+
+    A model that has seen a category once or never thinks every picture unlikely, so that nothing of
+    it ever looks uncertain. So its most probable pictures are asked, a few each round; random ones
+    while there is no model for it.
+
+    Args:
+        categories: how many there are.
+        random: for ties, and for categories without a model.
+    """
+
+    FEW, EACH, MOST = 5, 10, 100
+    """Present cells that are enough, answers of a round, and answers before it is given up."""
+
+    def __init__(self, categories: int, random: np.random.Generator) -> None:
+        self._tries = np.zeros(categories, dtype=np.int64)
+        self._random = random
+
+    def choose(
+        self, probability: Probability, known: NDArray[np.int8], open_: Mask
+    ) -> list[tuple[int, int]]:
+        """Row and column of the cells to ask in this round."""
+        found: list[tuple[int, int]] = []
+        few = ((known == 1).sum(axis=0) < self.FEW) & (self._tries < self.MOST)
+        for column in np.flatnonzero(few).tolist():
+            rows = np.flatnonzero(open_[:, column])
+            self._random.shuffle(rows)  # a category without a model has one probability for all
+            first = rows[np.argsort(-probability[rows, column], kind="stable")[: self.EACH]]
+            self._tries[column] += len(first)
+            found += [(row, column) for row in first.tolist()]
+        return found
+
+
 @dataclass(frozen=True)
 class Policy:
     """How a project is worked through.
@@ -62,6 +96,7 @@ class Policy:
         random_share: of the cells of a round drawn at random instead.
         sweeps: cells beyond doubt of a round are looked through as pages of one category.
         answer_seconds: for each answer that is not swept.
+        seeks: first looks for present cells of categories that have hardly any, see `Seeking`.
         finishes: goes through the queue of the tool and ends with a contract, see `tool`.
         sweeps_present: goes through the pages of Sweep before that.
     """
@@ -73,6 +108,7 @@ class Policy:
     random_share: float = 0.0
     sweeps: bool = False
     answer_seconds: float = FOCUS_SECONDS
+    seeks: bool = False
     finishes: bool = False
     sweeps_present: bool = False
 
@@ -109,10 +145,11 @@ POLICIES: Mapping[str, Policy] = {
     "base-once": Policy(uncertainty, retrains=False, base_only=True),
     "base": Policy(uncertainty, base_only=True),
     "stack": Policy(uncertainty),
+    "stack-seek": Policy(uncertainty, seeks=True),
     "stack-rarity": Policy(rarity),
     "stack-audited": Policy(uncertainty, random_share=0.1),
     "stack-sweep": Policy(uncertainty, sweeps=True),
-    "tool": Policy(uncertainty, finishes=True),
-    "tool-sweep": Policy(uncertainty, finishes=True, sweeps_present=True),
+    "tool": Policy(uncertainty, seeks=True, finishes=True),
+    "tool-sweep": Policy(uncertainty, seeks=True, finishes=True, sweeps_present=True),
 }
 """Policies by name."""

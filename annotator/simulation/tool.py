@@ -40,7 +40,7 @@ class Spent:
     """What a project has taken so far.
 
     Attributes:
-        focus: answers to single cells with the suggestion in sight.
+        focus: answers to single cells with the suggestion in sight, on Focus or Browse.
         blind: answers to blind questions.
         tiles: cells looked at on pages of Sweep.
         flips: of these, turned over.
@@ -134,6 +134,13 @@ class Team:
                 if min(s.probability, 1 - s.probability) >= doubt
             ]
             given += self._say(unsure[: wanted - given], "focus")
+        self.spent.focus += given
+        return given
+
+    def seek(self, cells: Sequence[tuple[int, int]]) -> int:
+        """Answer these cells (row and column of the truth) on Browse; returns how many answers."""
+        ids = self.truth.image_ids.tolist(), self.truth.category_ids.tolist()
+        given = self._say([(ids[0][row], ids[1][column]) for row, column in cells], "browse")
         self.spent.focus += given
         return given
 

@@ -14,7 +14,7 @@ from annotator.cli import app
 from annotator.errors import InvalidInput
 from annotator.simulation import results
 from annotator.simulation.play import Game, Step, games_of
-from annotator.simulation.policies import POLICIES
+from annotator.simulation.policies import POLICIES, Seeking
 from annotator.simulation.report import Played, finished, summary
 from annotator.simulation.tool import Spent, doubt_for, worth_a_round
 
@@ -50,6 +50,25 @@ def test_the_most_uncertain_cell_is_asked_first() -> None:
         probability, np.zeros((2, 2), np.int8), open_, 1, np.random.default_rng(0)
     )
     assert [int(part[0]) for part in cells] == [0, 1]
+
+
+def test_categories_with_hardly_any_present_cell_are_sought_where_they_are_most_probable() -> None:
+    probability = np.tile(np.linspace(0, 0.4, 200, dtype=np.float32)[:, None], 2)
+    known = np.zeros((200, 2), np.int8)
+    known[:5, 1] = 1
+    seeking = Seeking(2, np.random.default_rng(0))
+    cells = seeking.choose(probability, known, known == 0)
+    assert [column for _, column in cells] == [0] * Seeking.EACH
+    assert sorted(row for row, _ in cells) == list(range(190, 200))
+
+
+def test_what_cannot_be_found_is_not_sought_for_ever() -> None:
+    seeking = Seeking(1, np.random.default_rng(0))
+    known, open_ = np.zeros((500, 1), np.int8), np.ones((500, 1), bool)
+    asked = 0
+    while cells := seeking.choose(np.full((500, 1), 0.01, np.float32), known, open_):
+        asked += len(cells)
+    assert asked == Seeking.MOST
 
 
 def test_an_unknown_policy_is_named_with_those_there_are() -> None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from browse_scores import add_version
-from e2e_site import HOSTILE, KITCHEN, Server, know_some, make_workspace
+from e2e_site import HOSTILE, KITCHEN, Site, in_both_themes, know_some, make_workspace, serving
 from playwright.sync_api import Locator, Page, expect
 
 from annotator.images import scan_image
 from annotator.service import AnnotationService
+from annotator.types import CellChange
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +25,7 @@ HOSTILE_FILE = "<img src=x onerror=\"document.title='owned'\">.jpg"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Without a trainer; a first model version is there, some labels are known."""
     folder = tmp_path_factory.mktemp("browse")
     workspace = make_workspace(folder, PICTURES - 1)
@@ -37,15 +38,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         scanned = scan_image(hostile, folder / "photos", workspace.thumbnail)
         service.add_images([scanned])
         add_version(service, np.random.default_rng(0))
-    server = Server(workspace)
-    server.start()
-    yield server
-    server.stop()
+    with serving(workspace) as site:
+        yield site
 
 
 @pytest.fixture
-def browse(server: Server, open_page: OpenPage) -> Page:
-    return opened(open_page(server.address))
+def browse(server: Site, kept_page: Callable[[str], Page]) -> Page:
+    """The page with all pictures in their first order, however the test before has left it."""
+    page = kept_page(server.address)
+    page.get_by_role("tab", name="Browse").click()
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(2):  # a card or a picture that is open, then what is selected
+        page.keyboard.press("Escape")
+    opened(page)
+    if page.locator(".browse .conditions li").count():
+        page.get_by_role("button", name="Clear", exact=True).first.click()
+    page.get_by_label("Order").select_option("oldest first")
+    expect(counted(page)).to_have_text(f"{PICTURES} pictures")
+    tiles(page).first.focus()
+    return page
 
 
 def opened(page: Page) -> Page:
@@ -63,7 +74,7 @@ def counted(page: Page) -> Locator:
     return page.locator(".browse .counted")
 
 
-def states(server: Server, name: str) -> dict[str, int]:
+def states(server: Site, name: str) -> dict[str, int]:
     """Known states of a category by file name."""
     with AnnotationService(server.workspace) as service, service.export() as export:
         (category,) = [c.id for c in export.categories if c.name == name]
@@ -76,7 +87,7 @@ def states(server: Server, name: str) -> dict[str, int]:
 
 
 def test_many_cells_are_decided_and_taken_back_by_keyboard(
-    browse: Page, server: Server, picture_of: Save
+    browse: Page, server: Site, picture_of: Save
 ) -> None:
     before = states(server, "cup")
     expect(counted(browse)).to_have_text(f"{PICTURES} pictures")
@@ -108,7 +119,7 @@ def test_many_cells_are_decided_and_taken_back_by_keyboard(
 
 
 def test_known_cells_are_counted_and_kept_or_changed_as_chosen(
-    browse: Page, server: Server, picture_of: Save
+    browse: Page, server: Site, picture_of: Save
 ) -> None:
     known = list(states(server, "fork").values())
     browse.get_by_label("Labels of").select_option("fork")
@@ -129,7 +140,7 @@ def test_known_cells_are_counted_and_kept_or_changed_as_chosen(
 
 
 def test_somebody_who_changes_a_cell_meanwhile_stops_a_bulk_decision(
-    browse: Page, server: Server
+    browse: Page, server: Site
 ) -> None:
     browse.get_by_label("Labels of").select_option("knife")
     tiles(browse).first.click()
@@ -139,8 +150,6 @@ def test_somebody_who_changes_a_cell_meanwhile_stops_a_bulk_decision(
     expect(card.get_by_role("button", name=re.compile(r"^Set \d"))).to_be_enabled()
     before = states(server, "knife")
     with AnnotationService(server.workspace) as service:
-        from annotator.types import CellChange
-
         (category,) = [c.id for c in service.categories() if c.name == "knife"]
         free = next(i for i, name, _ in service.image_names() if name not in before)
         ben = service.ensure_user("ben")
@@ -186,9 +195,6 @@ def test_a_picture_opens_with_its_cells_and_their_makers(browse: Page, picture_o
 
 def test_hostile_names_are_text(browse: Page, picture_of: Save) -> None:
     browse.get_by_label("Labels of").select_option(HOSTILE)
-    browse.get_by_role("button", name="Clear", exact=True).first.click() if browse.locator(
-        ".browse .conditions li"
-    ).count() else None
     browse.keyboard.press("/")
     browse.keyboard.type("onerror")
     browse.keyboard.press("Enter")
@@ -203,7 +209,7 @@ def test_hostile_names_are_text(browse: Page, picture_of: Save) -> None:
 
 
 def test_near_duplicates_are_shown_and_decided_together(
-    browse: Page, server: Server, picture_of: Save
+    browse: Page, server: Site, picture_of: Save
 ) -> None:
     tiles(browse).first.click()
     browse.keyboard.press("d")
@@ -223,32 +229,28 @@ def test_near_duplicates_are_shown_and_decided_together(
     expect(tiles(browse).first).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_looks(server: Server, open_page: OpenPage, picture_of: Save, scheme: str) -> None:
-    page = opened(open_page(server.address, scheme=scheme))
-    page.get_by_label("Labels of").select_option(KITCHEN[0])
-    page.get_by_label("Order").select_option("most likely first")
-    expect(tiles(page).first.locator(".share")).to_have_text(re.compile("%"))
-    page.keyboard.press("n")
-    page.wait_for_timeout(400)
-    picture_of(page, f"browse-{scheme}-filter")
-    page.keyboard.press("Escape")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Space")
-    page.keyboard.press("Shift+ArrowDown")
-    page.wait_for_timeout(200)
-    picture_of(page, f"browse-{scheme}")
-    page.keyboard.press("?")
-    picture_of(page, f"browse-{scheme}-keys")
-    page.keyboard.press("Escape")
-    page.keyboard.press("Enter")
-    expect(page.locator(".browse .similar img").first).to_be_visible()
-    page.wait_for_timeout(300)
-    picture_of(page, f"browse-{scheme}-picture")
+def test_looks(browse: Page, picture_of: Save) -> None:
+    browse.get_by_label("Labels of").select_option(KITCHEN[0])
+    browse.get_by_label("Order").select_option("most likely first")
+    expect(tiles(browse).first.locator(".share")).to_have_text(re.compile("%"))
+    browse.keyboard.press("n")
+    expect(browse.get_by_role("form", name="Filter")).to_be_visible()
+    in_both_themes(browse, picture_of, "browse-filter")
+    browse.keyboard.press("Escape")
+    for key in ("ArrowRight", "Space", "Shift+ArrowDown"):
+        browse.keyboard.press(key)
+    expect(browse.get_by_role("region", name="Selection")).to_contain_text("selected")
+    in_both_themes(browse, picture_of, "browse")
+    browse.keyboard.press("?")
+    in_both_themes(browse, picture_of, "browse-keys")
+    browse.keyboard.press("Escape")
+    browse.keyboard.press("Enter")
+    expect(browse.locator(".browse .similar img").first).to_be_visible()
+    in_both_themes(browse, picture_of, "browse-picture")
 
 
 def test_zoomed_to_200_percent_nothing_is_cut_off(
-    server: Server, open_page: OpenPage, picture_of: Save
+    server: Site, open_page: OpenPage, picture_of: Save
 ) -> None:
     page = opened(open_page(server.address, size=(680, 400), scale=2))
     picture_of(page, "browse-zoom-200")
@@ -263,7 +265,7 @@ def test_zoomed_to_200_percent_nothing_is_cut_off(
 
 
 def test_a_lost_connection_is_said_and_the_list_comes_back(
-    server: Server, open_page: OpenPage, picture_of: Save
+    server: Site, open_page: OpenPage, picture_of: Save
 ) -> None:
     page = open_page(server.address)
     expect(page.locator(".focus .stage img")).to_be_visible()

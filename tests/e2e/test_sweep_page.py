@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from browse_scores import DrawnScores
-from e2e_site import HOSTILE, Server, make_workspace, true_labels
+from e2e_site import HOSTILE, Site, in_both_themes, make_workspace, serving, true_labels
 from playwright.sync_api import Page, expect
 
 from annotator.db import store
@@ -83,20 +83,25 @@ def answer(workspace: Workspace, name: str, right: int, wrong: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     workspace = make_workspace(tmp_path_factory.mktemp("sweep"), PICTURES, NAMES)
     add_version(workspace)
     answer(workspace, "plate", 8, 0)
     answer(workspace, "fork", 3, 7)
-    server = Server(workspace)
-    server.start()
-    yield server
-    server.stop()
+    with serving(workspace) as site:
+        yield site
+
+
+@pytest.fixture
+def sweep(server: Site, kept_page: Callable[[str], Page]) -> Page:
+    """The Sweep page, with the class that the test before has left open."""
+    return open_sweep(kept_page(server.address))
 
 
 def open_sweep(page: Page) -> Page:
     page.get_by_role("tab", name="Sweep").click()
-    expect(page.get_by_role("heading", name="Choose a class")).to_be_visible()
+    expect(page.locator(".sweep .class").first).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
     return page
 
 
@@ -106,10 +111,9 @@ def open_class(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("gridcell").first).to_be_visible()
     expect(page.locator(".sweep h2").first).to_have_text(name)
-    page.wait_for_timeout(500)  # a page that has just appeared is not accepted
 
 
-def states(server: Server, name: str) -> dict[int, int]:
+def states(server: Site, name: str) -> dict[int, int]:
     """Decided cells of a category by image."""
     with AnnotationService(server.workspace) as service:
         labels = service.labels()
@@ -119,42 +123,41 @@ def states(server: Server, name: str) -> dict[int, int]:
 
 
 def accept_all(page: Page) -> None:
-    """Enter until the page is accepted: it shows what has not been on screen first."""
+    """Enter until the page is accepted: it wants to have been on screen for a moment, all of it."""
     label = page.get_by_role("grid").get_attribute("aria-label")
     first = page.locator(".sweep .tile").first.get_attribute("title")
-    for _ in range(12):
+    for _ in range(100):
         page.keyboard.press("Enter")
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(50)
         now = page.locator(".sweep .tile")
         if not now.count() or now.first.get_attribute("title") != first:
             return
     raise AssertionError(f"the page was not accepted: {label}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_looks(server: Server, open_page: OpenPage, picture_of: Save, scheme: str) -> None:
-    page = open_sweep(open_page(server.address, scheme=scheme))
-    picture_of(page, f"sweep-{scheme}-choose")
-    open_class(page, "dog")
+def test_looks(sweep: Page, picture_of: Save) -> None:
+    expect(sweep.get_by_role("heading", name="Choose a class")).to_be_visible()
+    in_both_themes(sweep, picture_of, "sweep-choose")
+    open_class(sweep, "dog")
     for key in ("ArrowRight", "ArrowRight", "Space", "ArrowDown", "u", "ArrowRight"):
-        page.keyboard.press(key)
+        sweep.keyboard.press(key)
     for key in ("Shift+ArrowRight", "Shift+ArrowRight"):
-        page.keyboard.press(key)
-    picture_of(page, f"sweep-{scheme}")
-    page.keyboard.press("z")
-    expect(page.get_by_role("dialog", name="Enlarged picture")).to_be_visible()
-    page.wait_for_timeout(200)
-    picture_of(page, f"sweep-{scheme}-zoom")
-    page.keyboard.press("Escape")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys of Sweep")).to_be_visible()
-    picture_of(page, f"sweep-{scheme}-keys")
+        sweep.keyboard.press(key)
+    in_both_themes(sweep, picture_of, "sweep")
+    sweep.keyboard.press("z")
+    expect(sweep.get_by_role("dialog", name="Enlarged picture")).to_be_visible()
+    in_both_themes(sweep, picture_of, "sweep-zoom")
+    sweep.keyboard.press("Escape")
+    sweep.keyboard.press("?")
+    expect(sweep.get_by_role("dialog", name="Keys of Sweep")).to_be_visible()
+    in_both_themes(sweep, picture_of, "sweep-keys")
+    sweep.keyboard.press("Escape")
 
 
 def test_by_keyboard_alone_with_undo_and_a_hostile_name(
-    server: Server, open_page: OpenPage, picture_of: Save
+    sweep: Page, server: Site, picture_of: Save
 ) -> None:
-    page = open_sweep(open_page(server.address))
+    page = sweep
     page.keyboard.press("/")
     page.keyboard.type("onerror")
     page.keyboard.press("Enter")
@@ -163,7 +166,6 @@ def test_by_keyboard_alone_with_undo_and_a_hostile_name(
     expect(tiles.first).to_have_accessible_name(
         re.compile(rf"^picture 1, {re.escape(HOSTILE)} .*%, will be present$")
     )
-    page.wait_for_timeout(500)
     count = tiles.count()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
@@ -190,27 +192,24 @@ def test_by_keyboard_alone_with_undo_and_a_hostile_name(
     assert page.title() == "Kitchen photos · Annotator"
 
 
-def test_a_click_and_a_tap_turn_over_and_a_long_press_enlarges(
-    server: Server, open_page: OpenPage
-) -> None:
-    page = open_sweep(open_page(server.address))
-    open_class(page, "car")
-    tile = page.get_by_role("gridcell").nth(3)
+def test_a_click_and_a_tap_turn_over_and_a_long_press_enlarges(sweep: Page) -> None:
+    open_class(sweep, "car")
+    tile = sweep.get_by_role("gridcell").nth(3)
     tile.click()
     expect(tile).to_have_accessible_name(re.compile("will be absent$"))
     tile.click()
     expect(tile).to_have_accessible_name(re.compile("will be present$"))
-    tile.click(delay=700)
-    expect(page.get_by_role("dialog", name="Enlarged picture")).to_be_visible()
-    page.keyboard.press("Space")
-    page.keyboard.press("Escape")
+    tile.click(delay=500)
+    expect(sweep.get_by_role("dialog", name="Enlarged picture")).to_be_visible()
+    sweep.keyboard.press("Space")
+    sweep.keyboard.press("Escape")
     expect(tile).to_have_accessible_name(re.compile("will be absent$"))
 
 
 def test_the_list_says_how_right_the_past_was_and_points_to_focus(
-    server: Server, open_page: OpenPage, picture_of: Save
+    sweep: Page, picture_of: Save
 ) -> None:
-    page = open_sweep(open_page(server.address))
+    page = sweep
     fork = page.locator(".sweep li", has_text="fork")
     expect(fork).to_contain_text("30 % of 10 answers")
     plate = page.locator(".sweep li", has_text="plate")
@@ -235,9 +234,9 @@ def open_class_without_model(page: Page, picture_of: Save) -> None:
 
 
 def test_a_class_ends_with_what_was_done_and_the_way_on(
-    server: Server, open_page: OpenPage, picture_of: Save
+    sweep: Page, server: Site, picture_of: Save
 ) -> None:
-    page = open_sweep(open_page(server.address, size=(1360, 1400)))
+    page = sweep
     open_class(page, "road")
     accept_all(page)
     expect(page.get_by_role("heading", name="road is done")).to_be_visible()
@@ -253,9 +252,10 @@ def test_a_class_ends_with_what_was_done_and_the_way_on(
 
 
 def test_without_connection_accepted_pages_are_kept_and_arrive(
-    server: Server, open_page: OpenPage, picture_of: Save
+    sweep: Page, server: Site, picture_of: Save
 ) -> None:
-    page = open_sweep(open_page(server.address, size=(1360, 1400)))
+    page = sweep
+    page.get_by_label("Suggested present").check(force=True)
     open_class(page, "dog")
     page.context.set_offline(True)
     accept_all(page)
@@ -269,7 +269,7 @@ def test_without_connection_accepted_pages_are_kept_and_arrive(
 
 
 def test_two_people_get_different_tiles_and_see_what_the_other_decides(
-    server: Server, open_page: OpenPage
+    server: Site, open_page: OpenPage
 ) -> None:
     pages = [open_sweep(open_page(server.address, user=user)) for user in ("eva", "finn")]
     pages[1].get_by_label("Both").check(force=True)
@@ -292,8 +292,37 @@ def test_two_people_get_different_tiles_and_see_what_the_other_decides(
     )
 
 
+def decide_on_focus(page: Page) -> str:
+    """The first open suggestion of the picture is present; what that is called."""
+    page.get_by_role("tab", name="Focus").click()
+    row = page.locator(".focus .row[data-state='0']").first
+    name, file = row.locator(".name").inner_text(), page.locator(".focus .file").inner_text()
+    page.keyboard.press(row.locator(".cap").inner_text())
+    expect(page.get_by_role("button", name=f"{name}: present, change to absent")).to_be_visible()
+    return f"{name} present in {file}"
+
+
+def test_backspace_tells_what_was_done_elsewhere_and_asks_before_it_reaches_further_back(
+    sweep: Page, picture_of: Save
+) -> None:
+    open_class(sweep, "car")
+    told = sweep.locator(".sweep .notice")
+    what = decide_on_focus(sweep)
+    open_sweep(sweep).keyboard.press("Backspace")
+    expect(told).to_have_text(f"Taken back: {what} (Focus)")
+    picture_of(sweep, "sweep-undone-elsewhere")
+    what = decide_on_focus(sweep)
+    expect(sweep.get_by_text("All saved")).to_be_visible()
+    sweep.reload()
+    open_sweep(sweep).keyboard.press("Backspace")
+    expect(told).to_contain_text(f"Press again to take back: {what} (Focus, ")
+    picture_of(sweep, "sweep-undo-offered")
+    sweep.keyboard.press("Backspace")
+    expect(told).to_have_text(f"Taken back: {what} (Focus)")
+
+
 def test_zoomed_to_200_percent_nothing_is_cut_off(
-    server: Server, open_page: OpenPage, picture_of: Save
+    server: Site, open_page: OpenPage, picture_of: Save
 ) -> None:
     page = open_page(server.address, size=(680, 400), scale=2)
     page.get_by_role("tab", name="Sweep").click()
@@ -305,7 +334,7 @@ def test_zoomed_to_200_percent_nothing_is_cut_off(
 
 
 def test_before_the_first_model_it_says_what_to_do(
-    server: Server, open_page: OpenPage, picture_of: Save
+    server: Site, open_page: OpenPage, picture_of: Save
 ) -> None:
     page = open_page(server.address)
     nothing = {"categories": [], "model_version": None, "minimum": 0.95}

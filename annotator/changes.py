@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
+from annotator.db import cells as packed
 from annotator.db import schema as t
 from annotator.db import store
 
@@ -58,10 +59,9 @@ def changes_after(connection: Connection, event_id: int) -> Changes:
     if newest < event_id or too_many:
         return Changes(newest, everything=True, categories=True, pictures=True, flags=True)
     images: dict[int, int] = {}
-    for ident, _, count in rows:
-        if count:
-            for cells in store.event_cells(connection, ident):
-                images.update(dict.fromkeys(np.unique(cells["image"]).tolist(), ident))
+    for ident, cells in connection.execute(_CELLS_AFTER, {"event": event_id}):
+        touched = np.unique(packed.unpack(cells)["image"])
+        images.update(dict.fromkeys(touched.tolist(), ident))
     return Changes(newest, images, **named)
 
 
@@ -70,4 +70,9 @@ _AFTER = (
     .where(t.event.c.id > bindparam("event"))
     .order_by(t.event.c.id)
     .limit(MOST_EVENTS + 1)
+)
+_CELLS_AFTER = (
+    select(t.event_cells.c.event_id, t.event_cells.c.cells)
+    .where(t.event_cells.c.event_id > bindparam("event"))
+    .order_by(t.event_cells.c.event_id, t.event_cells.c.part)
 )

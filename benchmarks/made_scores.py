@@ -14,6 +14,8 @@ from annotator.db import store
 from annotator.scores import ScoreFolder, SourceWeight
 from annotator.service import AnnotationService
 
+_EDGE = 1e-6
+
 
 @dataclass(frozen=True)
 class MadeScores:
@@ -36,11 +38,11 @@ class MadeScores:
         """Scores of one classifier with these probabilities of present.
 
         Args:
-            probability: [N, C], 0-1 without the ends.
+            probability: [N, C], 0-1; the ends are drawn in a little.
             other: takes the place of what is made otherwise.
         """
         images, categories = probability.shape
-        p = probability.astype(np.float32)
+        p = np.clip(probability, _EDGE, 1 - _EDGE).astype(np.float32)
         logit = np.log(p / (1 - p))
         made: dict[str, Any] = {
             "probability": p,

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from chromium import ARGUMENTS
 from database import prepared
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -45,15 +46,6 @@ from annotator.images import ScannedImage, make_thumbnail
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PROMISES = {
     "start of the server": "5 s",
     "first load to the first picture": "",

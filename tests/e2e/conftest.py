@@ -12,15 +12,7 @@ import pytest
 from e2e_site import ARTIFACTS
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from benchmarks.chromium import ARGUMENTS
 
 # For a machine that does other things beside; nothing waits longer than it takes.
 expect.set_options(timeout=30_000)

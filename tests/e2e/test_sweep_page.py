@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from browse_scores import DrawnScores
 from e2e_site import HOSTILE, Site, in_both_themes, make_workspace, serving, true_labels
 from playwright.sync_api import Page, expect
 
-from annotator.db import store
-from annotator.scores import ScoreFolder, SourceWeight
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.types import CellChange
+from benchmarks import made_scores
+from benchmarks.made_scores import MadeScores
 
 pytestmark = pytest.mark.e2e
 
@@ -29,46 +28,13 @@ PICTURES = 100
 def add_version(workspace: Workspace, seed: int = 0) -> None:
     """A model that is right for most pictures, and knows nothing of knives yet."""
     with AnnotationService(workspace) as service:
-        labels = service.labels()
-        shape = labels.states.shape
+        columns = {one.name: one.id for one in service.categories()}
         rng = np.random.default_rng(seed)
-        logit = true_labels(PICTURES) * 2.0 + rng.normal(0, 1.2, shape)
-        probability = 1 / (1 + np.exp(-logit))
-        with service.database.writing() as connection:
-            version = store.add_model_version(
-                connection,
-                kind="fast",
-                created_at=service._clock(),
-                event_id=labels.event_id,
-                feature_set="tiny",
-            )
-        count, categories = shape
-        scores = DrawnScores(
-            probability=probability.astype(np.float32),
-            picture_logit=logit.astype(np.float32),
-            reference=probability.astype(np.float32),
-            sources={"base": logit.astype(np.float32)},
-            cooccurrence=np.zeros((categories, categories), np.float32),
-            stack=[SourceWeight("base", "classifier", 1.0, True, 0.2, 0.3)],
-            calibration=np.stack([np.ones(categories), np.zeros(categories)]).astype(np.float32),
-            threshold=np.full(categories, 0.5, np.float32),
-            neighbours=np.zeros((count, 1), np.int32),
-            neighbour_similarity=np.zeros((count, 1), np.float32),
-            exemplars=np.zeros((categories, 1), np.int32),
-        )
-        knife = int(labels.category_ids[NAMES.index("knife")])
-        ScoreFolder.write(
-            workspace.scores / str(version),
-            scores,
-            labels=labels.states,
-            image_ids=labels.image_ids,
-            category_ids=labels.category_ids,
-            event_id=labels.event_id,
-            feature_set="tiny",
-            waiting={knife: "needs at least one present label"},
-        )
-        with service.database.writing() as connection:
-            store.set_model_version(connection, version, status=store.READY)
+        truth = true_labels(PICTURES)
+        logit = truth * 2.0 + rng.normal(0, 1.2, truth.shape)
+        scores = MadeScores.of(1 / (1 + np.exp(-logit)))
+        waiting = {columns["knife"]: "needs at least one present label"}
+        made_scores.add_version(service, scores, waiting=waiting)
 
 
 def answer(workspace: Workspace, name: str, right: int, wrong: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,11 +78,11 @@ def plan(score: NDArray[np.float32], *, allowed: int, confidence: float) -> Plan
     Returns:
         None if too many are expected to be wrong, or asking all would take no more.
     """
-    count = np.bincount(_levels(score), minlength=len(_VALUES))
+    count = _count(_levels(score))
     audit = _design(count, allowed)
     if audit is None or audit.answers(confidence) >= len(score):
         return None
-    wrong = float((risks(_VALUES) * count).sum())
+    wrong = float((_grid()[1] * count).sum())
     return Plan(np.arange(len(score)), audit.answers(confidence), wrong)
 
 
@@ -107,7 +108,7 @@ def draw(
     left[asked] = False
     places = np.flatnonzero(left)
     level = _levels(pool.score[places])
-    audit = _design(np.bincount(level, minlength=len(_VALUES)), allowed)
+    audit = _design(_count(level), allowed)
     if audit is None:
         return places[:0]
     bits = mixed(pool.keys[places], seed + number * _PLACES_PER_PORTION) >> np.uint64(11)
@@ -139,7 +140,7 @@ def weigh(
     """As `prove`, from the places in the pool that were asked and the answers [answers]."""
     level = _levels(pool.score[places])
     wrong = (states(pool.score[places]) == 1) != present
-    left = np.bincount(_levels(pool.score), minlength=len(_VALUES))
+    left = _count(_levels(pool.score))
     now, most, start = 0.0, 0.0, 0
     for count in portions:
         part = slice(start, start + count)
@@ -148,7 +149,7 @@ def weigh(
             break
         path = now + audit.evidence(wrong[part], level[part])
         now, most, start = float(path[-1]), max(most, float(path.max())), start + count
-        left = left - np.bincount(level[part], minlength=len(_VALUES))
+        left = left - _count(level[part])
     return Proof(most, now, len(places), int(wrong.sum()))
 
 
@@ -174,20 +175,33 @@ def wrong_left(contract: Contract, watched: int, wrong: int) -> int:
     return fewest_errors(wrong, watched, contract.cells, _SURE_OF_BREACH) - wrong
 
 
-_VALUES = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
-"""All probabilities that a score can be: half-precision numbers from 0 to 1."""
+_LEVELS_PER_NAT = 50  # risks are rounded to this grid of logarithms: a few hundred levels
+
+
+@cache
+def _grid() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Level of each half-precision number from 0 to 1, by its bits, and the risk of each level."""
+    values = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
+    logs = np.round(np.log(risks(values)) * _LEVELS_PER_NAT)
+    found, level = np.unique(logs, return_inverse=True)
+    return level.astype(np.int64), np.exp(found / _LEVELS_PER_NAT)
 
 
 def _levels(score: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Place of each score in `_VALUES` [n]."""
-    return score.astype(np.float16).view(np.uint16).astype(np.int64)
+    """Level of risk of each score [n]."""
+    return _grid()[0][score.astype(np.float16).view(np.uint16)]
+
+
+def _count(level: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cells of each level."""
+    return np.bincount(level, minlength=len(_grid()[1]))
 
 
 def _design(count: NDArray[np.int64], allowed: int) -> WeightedAudit | None:
-    """How to draw, from how many cells there are of each of `_VALUES`."""
+    """How to draw, from how many cells there are of each level."""
     from hst_core.weighted_audit import design_audit
 
-    return design_audit(risks(_VALUES), allowed, count) if allowed > 0 else None
+    return design_audit(_grid()[1], allowed, count) if allowed > 0 else None
 
 
 _HOPELESS = -5.0  # the answers speak against it by more than they must speak for it

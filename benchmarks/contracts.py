@@ -95,7 +95,9 @@ def main() -> None:
     shares: dict[str, NDArray[np.float64]] = {}
     for name, target, make in contracts_of(left, options.confidence):
         made = [make(seed) for seed in range(options.draws)]
-        shown.add_row(name, f"{options.draws}", *figures(made, target))
+        row = (name, f"{options.draws}", *figures(made, target))
+        shown.add_row(*row)
+        Console(width=150).print(*row, sep=" | ", style="dim")  # minutes pass between two of them
         shares[name] = np.array([one.broken for one in made if one.broken is not None]) / target
     Console(width=150).print(shown)
     if options.plot is not None:

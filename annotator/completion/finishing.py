@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -199,9 +199,14 @@ def _count(level: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _design(count: NDArray[np.int64], allowed: int) -> WeightedAudit | None:
     """How to draw, from how many cells there are of each level."""
+    return _designed(count.tobytes(), allowed) if allowed > 0 else None
+
+
+@lru_cache(maxsize=64)  # each portion looks at all portions before it again
+def _designed(count: bytes, allowed: int) -> WeightedAudit | None:
     from hst_core.weighted_audit import design_audit
 
-    return design_audit(_grid()[1], allowed, count) if allowed > 0 else None
+    return design_audit(_grid()[1], allowed, np.frombuffer(count, dtype=np.int64))
 
 
 _HOPELESS = -5.0  # the answers speak against it by more than they must speak for it

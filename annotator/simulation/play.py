@@ -237,7 +237,9 @@ def _as_the_tool(project: _Project) -> Iterator[Step]:
             planned.clear()
         sought = seeking.choose(probability, now, (now == 0) & (truth != 0))
         given = team.seek(sought) if project.policy.seeks else 0
-        if number > game.most_rounds or not _learn(project, team, probability, wanted - given):
+        if given < wanted:
+            given += _learn(project, team, probability, wanted - given)
+        if number > game.most_rounds or not given:
             break
     yield _step(number, team.spent.copy(), probability, project.service.labels().states, truth)
 
@@ -251,8 +253,8 @@ def _together(
     return np.array(rows), np.array(columns)
 
 
-def _learn(project: _Project, team: Team, probability: NDArray[np.float32], wanted: int) -> bool:
-    """Answer what is in doubt; False if nothing is left to answer."""
+def _learn(project: _Project, team: Team, probability: NDArray[np.float32], wanted: int) -> int:
+    """Answer what is in doubt; returns how many answers."""
     open_ = project.service.labels().states == 0
     doubt, given = doubt_for(probability, open_, wanted), 0
     while given < wanted and open_.any():
@@ -261,7 +263,7 @@ def _learn(project: _Project, team: Team, probability: NDArray[np.float32], want
         if doubt <= 0.0:
             break
         doubt = doubt / 2 if doubt > LEAST_DOUBT else 0.0
-    return given > 0 or wanted <= 0
+    return given
 
 
 def prepare(base: Path, tell: Tell) -> None:

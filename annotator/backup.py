@@ -109,7 +109,9 @@ def restore(archive: Path, folder: Path) -> Workspace:
         partial.replace(folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise InvalidInput(f"cannot restore {archive} to {folder}: {reason}") from None
+        raise InvalidInput(
+            f"cannot restore {archive} to {folder}: {reason} (check both names)"
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Workspace(folder, settings)

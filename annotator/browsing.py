@@ -234,7 +234,9 @@ class Columns:
         """
         place = int(self.places(np.array([category_id]))[0])
         if place < 0:
-            raise NotFound(f"there is no category {category_id} (it may have been removed, reload)")
+            raise NotFound(
+                f"there is no category {category_id} (it may have been removed; list them again)"
+            )
         return place
 
     def places(self, category_ids: Ids) -> NDArray[np.int64]:
@@ -253,7 +255,9 @@ class Columns:
         """
         row = int(self.rows(np.array([image_id]))[0])
         if row < 0:
-            raise NotFound(f"there is no image {image_id} (it may have been removed, reload)")
+            raise NotFound(
+                f"there is no image {image_id} (it may have been removed; list them again)"
+            )
         return row
 
     def changed(self) -> Ids:

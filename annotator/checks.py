@@ -104,5 +104,5 @@ def require(found: T | None, what: str, name: object) -> T:
         NotFound: naming what was looked for.
     """
     if found is None:
-        raise NotFound(f"there is no {what} {name!r} (it may have been removed, reload)")
+        raise NotFound(f"there is no {what} {name!r} (it may have been removed; list them again)")
     return found

@@ -11,6 +11,7 @@ from annotator.cli.shared import (
     HERE,
     UserOption,
     WorkspaceOption,
+    YesOption,
     category_of,
     new_key,
     service_of,
@@ -29,7 +30,6 @@ categories_app = group(
 
 
 CategoryArgument = Annotated[str, typer.Argument(metavar="NAME", help="The category.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it; without it, only tell.")]
 
 
 @categories_app.command("list")
@@ -150,7 +150,5 @@ def categories_undo(
 def _tell_changed(change: CategoryChange) -> None:
     from annotator.console import say
 
-    say(
-        f"Done; {counted(change.cells, 'cell')} changed. "
-        f"annotator categories undo {change.event_id} takes it back."
-    )
+    changed = f"; {counted(change.cells, 'cell')} changed" if change.cells else ""
+    say(f"Done{changed}. annotator categories undo {change.event_id} takes it back.")

@@ -13,15 +13,20 @@ from annotator.cli.shared import (
     FeatureSet,
     UserOption,
     WorkspaceOption,
+    YesOption,
     category_of,
     new_key,
     service_of,
     user_of,
 )
+from annotator.wording import counted
 
 contract_app = group(
     "contract", "Automatic decisions with a promise that blind answers have proved."
 )
+ContractArgument = Annotated[
+    int, typer.Argument(metavar="CONTRACT", help="Its number, as annotator contract list says.")
+]
 
 
 @app.command("look-again")
@@ -58,10 +63,15 @@ def simulate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="For tables, plot and workspaces.")],
     policy: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Policy to play; more than once.", show_default="stack"),
+        typer.Option(
+            metavar="NAME",
+            help="Policy to play, see docs/completion.md; more than once.",
+            show_default="stack",
+        ),
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Of what is known; more than once.", show_default="0")
+        list[int] | None,
+        typer.Option(help="Draws the cells known at first; more than once.", show_default="0"),
     ] = None,
     known: Annotated[float, typer.Option(help="Share of cells known at the start.")] = 0.1,
     error_rate: Annotated[float, typer.Option(help="Share of wrong answers.")] = 0.0,
@@ -73,7 +83,9 @@ def simulate(
             show_default="0.01 and 0.005",
         ),
     ] = None,
-    feature_set: Annotated[FeatureSet, typer.Option(help="As of a workspace.")] = "balanced",
+    feature_set: Annotated[
+        FeatureSet, typer.Option(help="How pictures are described to the model.")
+    ] = "balanced",
     ignore_columns: Annotated[
         str, typer.Option(metavar="NAME,…", help="Columns that are no category.")
     ] = "split,source,width,height",
@@ -109,23 +121,28 @@ def propose_contract(
     kind: Annotated[
         Literal["accept", "reject", "finish"],
         typer.Argument(
-            help="Accept probable cells as present, reject improbable ones, or finish: decide all "
-            "that is left as the model says."
+            metavar="KIND",
+            help="accept: decide probable cells present; reject: decide improbable ones absent; "
+            "finish: decide all that is left as the model says.",
         ),
     ],
     target: Annotated[
         float,
         typer.Option(
-            min=0,
-            max=1,
             help="Share that may be wrong of what it decides (accept) or of all cells (finish), or "
             "of present cells missed (reject).",
         ),
     ] = 0.02,
-    confidence: Annotated[float, typer.Option(min=0, max=1, help="Of the promise.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Of the promise.")] = 0.95,
     category: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this one.", show_default="all together")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only this category.", show_default="all categories together"
+        ),
     ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only tell what it would ask and might decide.")
+    ] = False,
     user: UserOption = None,
     workspace: WorkspaceOption = HERE,
 ) -> None:
@@ -134,6 +151,12 @@ def propose_contract(
 
     with service_of(workspace) as service:
         chosen = None if category is None else category_of(service, category)
+        if preview:
+            told = service.completion.preview(
+                kind, target=target, confidence=confidence, category_id=chosen
+            )
+            say(told.words())
+            return
         made = service.completion.propose(
             user_of(service, user), kind, target=target, confidence=confidence, category_id=chosen
         )
@@ -141,9 +164,19 @@ def propose_contract(
     say("Next: answer the queue of blind questions on the Focus page.", "dim")
 
 
+@contract_app.command("extend")
+def extend_contract(number: ContractArgument, workspace: WorkspaceOption = HERE) -> None:
+    """Ask more cells blind, where the answers so far prove nothing."""
+    from annotator.console import say
+
+    with service_of(workspace) as service:
+        state = service.completion.extend(number)
+    say(f"Contract {number} {state.words()}.")
+
+
 @contract_app.command("apply")
 def apply_contract(
-    number: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its number.")],
+    number: ContractArgument,
     user: UserOption = None,
     workspace: WorkspaceOption = HERE,
 ) -> None:
@@ -157,8 +190,9 @@ def apply_contract(
 
 @contract_app.command("withdraw")
 def withdraw_contract(
-    number: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its number.")],
-    reason: Annotated[str, typer.Option(help="Kept with it.")] = "",
+    number: ContractArgument,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Kept with it.")] = "",
+    yes: YesOption = False,
     user: UserOption = None,
     workspace: WorkspaceOption = HERE,
 ) -> None:
@@ -166,6 +200,12 @@ def withdraw_contract(
     from annotator.console import say
 
     with service_of(workspace) as service:
+        told = service.completion.preview_withdrawal(number)
+        if told.cells and not yes:
+            say(f"{counted(told.cells, 'cell')} will be unknown again, {told.kept:,} changed since "
+                "and kept.")  # fmt: skip
+            say("Nothing was changed; add --yes to withdraw.")
+            return
         who = user_of(service, user)
         service.completion.withdraw(who, number, key=new_key(), reason=reason)
     say(f"Contract {number} is withdrawn.")

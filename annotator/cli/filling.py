@@ -34,7 +34,9 @@ def init(
         FeatureSet,
         typer.Option(help="How pictures are described to the model: speed against quality."),
     ] = "balanced",
-    name: Annotated[str, typer.Option(help="Name of the project.", show_default="folder")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name of the project.", show_default="the name of the folder")
+    ] = "",
     user: UserOption = None,
     workspace: WorkspaceOption = HERE,
 ) -> None:

@@ -36,6 +36,7 @@ UserOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the file if it is there already.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it; without it, only tell.")]
 HERE = Path()
 
 

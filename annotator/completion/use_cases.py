@@ -173,6 +173,7 @@ class Completion:
         self, connection: Connection, promise: Promise, seed: int | None
     ) -> tuple[Draft, int]:
         """The draft of a promise, and the model version it is of."""
+        promise.check()
         if promise.category_id is not None:
             known = {category.id: category for category in store.categories(connection)}
             require(known.get(promise.category_id), "category", promise.category_id)

@@ -134,7 +134,8 @@ class JsonStream:
         if self._ended and (place >= self._dropped + len(self._text) or "Untermin" in problem):
             problem = "the file ends too early, it may be cut off"
         return FormatError(
-            f"the file is not valid JSON: {problem[:1].lower()}{problem[1:]} at character {place:,}"
+            f"the file is not valid JSON: {problem[:1].lower()}{problem[1:]} at character "
+            f"{place:,} (look how it was written; a table is imported as CSV)"
         )
 
     def _where(self) -> str:

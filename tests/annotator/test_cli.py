@@ -259,7 +259,7 @@ COCO: dict[str, Any] = {
         ({"annotations": [{"id": 1, "image_id": 7, "category_id": 1}]}, "names image id 7"),
         ({"annotations": [{"id": 1, "image_id": 1, "category_id": 7}]}, "names category id 7"),
         ({"images": COCO["images"] * 2}, "1 image ids are there more than once"),
-        ({"images": [{"id": 1, "file_name": "beach.jpg"}]}, "not in the workspace: beach.jpg"),
+        ({"images": [{"id": 1, "file_name": "beach.jpg"}]}, "missing in the workspace: beach.jpg"),
         (
             {"images": [{"id": 1, "file_name": "farm.jpg", "neg_category_ids": [1]}]},
             "'cow' in 'farm.jpg', which the file calls present and absent",
@@ -472,10 +472,10 @@ def test_decisions_of_people_stay_when_a_file_is_imported(made: Cli) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (("contract", "apply", "9"), "there is no contract '9' (it may have been removed; look at"),
+        (("contract", "apply", "9"), "there is no contract 9 (it may have been removed; list"),
         (("contract", "propose", "accept", "--target", "2"), "got 2.0 (0.02 is 2 %)"),
         (("import", "coco", "c.txt", "--unlisted", "absent"), "a table is imported as CSV"),
-        (("restore", "none.zip", "again"), "cannot restore none.zip to again: no such file"),
+        (("restore", "none.zip", "again"), "no such file or directory (check both names)"),
         (("categories", "rename", "cup", "plate"), "a category 'plate' already (rename that one"),
     ],
 )

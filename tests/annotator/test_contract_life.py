@@ -368,12 +368,24 @@ def test_a_contract_can_be_proposed_listed_and_withdrawn_on_the_command_line(
 ) -> None:
     at = ["-w", str(made.project.workspace.path)]
     run = CliRunner().invoke
+    told = run(app, ["contract", "propose", "accept", "--target", "0.1", "--preview", *at])
+    assert "blind questions on" in told.output
+    assert "no contract yet" in run(app, ["contract", "list", *at]).output
     proposed = run(app, ["contract", "propose", "accept", "--target", "0.1", *at])
     assert "would decide up to" in proposed.output
     assert "asking" in run(app, ["contract", "list", *at]).output
     refused = run(app, ["contract", "apply", "1", *at])
     assert refused.exit_code == 1
-    assert "is withdrawn" in run(app, ["contract", "withdraw", "1", *at]).output
+    assert "does not wait for more" in run(app, ["contract", "extend", "1", *at]).output
+    made.answer_all()
+    cells = made.completion.contracts()[0].contract.cells
+    assert "decided" in run(app, ["contract", "apply", "1", *at]).output
+    before = made.project.states()
+    asked = run(app, ["contract", "withdraw", "1", *at]).output
+    assert asked.startswith(f"{cells} cells will be unknown again")
+    assert made.project.states() == before
+    assert "is withdrawn" in run(app, ["contract", "withdraw", "1", "--yes", *at]).output
+    assert len(before) - len(made.project.states()) == cells
 
 
 def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(

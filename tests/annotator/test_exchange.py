@@ -134,7 +134,7 @@ def test_what_a_file_does_not_know_makes_nothing_unknown(service: AnnotationServ
 
 def test_pictures_that_are_not_there_stop_the_import(service: AnnotationService) -> None:
     found = table([[1], [1]], ["kitchen.jpg", "beach.jpg"])
-    with pytest.raises(InvalidInput, match=r"1 of 2 pictures .*: beach.jpg .*--skip-missing"):
+    with pytest.raises(InvalidInput, match=r"1 picture .*: beach.jpg .*--skip-missing"):
         import_labels(service, found)
     assert service.categories() == []
     report = import_labels(service, found, skip_missing=True)

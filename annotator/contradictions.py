@@ -18,6 +18,10 @@ QUEUE = SOURCE = "look-again"
 MOST_CELLS = 50_000
 """Cells of one ranking: more than anybody looks at before the next model version."""
 
+LEAST = 0.5
+"""Suspicion from which a cell is contradicted: half way from what is usual to certainty. It then
+is likelier to be in the other state, too."""
+
 _COLUMNS = 16
 
 Ids = NDArray[np.int64]
@@ -52,7 +56,7 @@ def contradicted(
     *,
     most: int = MOST_CELLS,
 ) -> Ranking:
-    """Known cells for which the evidence holds the other state for the likelier one.
+    """Known cells with a suspicion of `LEAST` or more.
 
     Order of a second at 100,000 pictures x 80 categories, a few columns in memory at a time.
 
@@ -93,8 +97,7 @@ def _contradicted_in(
     p = np.ascontiguousarray(probability[:, part]).astype(np.float32)
     p[:, ~has_model[part]] = np.nan
     value = suspicion(p, known)
-    against = np.where(known == 1, 1 - p, p)
-    rows, columns = np.nonzero((known != 0) & (against > 0.5) & (value > 0))
+    rows, columns = np.nonzero(value >= LEAST)  # never where nothing is known
     return rows, columns + part.start, p[rows, columns], value[rows, columns]
 
 

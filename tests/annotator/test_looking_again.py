@@ -21,7 +21,7 @@ from annotator.service import CellChange
 from benchmarks.made_scores import MadeScores
 
 QUEUE = "look-again"
-SURE, UNSURE = 0.95, 0.6
+SURE, UNSURE = 0.95, 0.75
 
 
 def judged(project: Project, said: dict[tuple[int, int], float], rest: float = 0.3) -> int:

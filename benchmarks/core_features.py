@@ -38,6 +38,7 @@ from hst_core.features import (
     FEATURE_SETS,
     GPU_BATCH,
     MAX_LANES,
+    WINDOWS,
     FeatureSet,
     FeatureStore,
     extract,
@@ -168,7 +169,11 @@ def store_rows(count: int = 100_000) -> Iterator[tuple[str, float]]:
         with FeatureStore.open(folder, feature_set) as store:
             for start in range(0, count, 10_000):
                 some = hashes[start : start + 10_000]
-                store.append(some, np.zeros((len(some), feature_set.dim), np.float16))
+                whole = np.zeros((len(some), feature_set.dim), np.float16)
+                beside = np.zeros(
+                    (len(some), feature_set.window_count, feature_set.dim), np.float16
+                )
+                store.append(some, whole, {WINDOWS: beside})
         start_time = time.perf_counter()
         store = FeatureStore.open(folder, feature_set)
         opened = time.perf_counter()

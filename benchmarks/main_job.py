@@ -42,6 +42,7 @@ from hst_core.fast_tier import FastTier
 from hst_core.features import FeatureStore
 from hst_core.metrics import completion_metrics, mean_average_precision
 from hst_core.neighbours import NeighbourGraph
+from hst_core.windows import WindowCoordinates
 
 console = Console()
 
@@ -66,6 +67,14 @@ class Quality:
     hidden_pooled: float
     hidden_recall: float
     fit_seconds: float
+
+
+@dataclass(frozen=True)
+class Features:
+    """What was read of pictures: of the whole [n, channels], of windows [n, windows, channels]."""
+
+    vectors: NDArray[np.float32]
+    windows: NDArray[np.float16] | None
 
 
 def main() -> None:
@@ -94,8 +103,8 @@ def main() -> None:
             if not (workspace / "workspace.toml").exists():
                 stages = run_tool(workspace, feature_set, options.images, table, train, cache)
                 show_stages(feature_set, stages, len(table.images))
-            vectors = features_of(workspace, feature_set, options.images, table)
-            rows = list(measure(vectors, table, train, test, options.known, options.seeds))
+            features = features_of(workspace, feature_set, options.images, table)
+            rows = list(measure(features, table, train, test, options.known, options.seeds))
             show_quality(feature_set, rows, len(options.seeds))
 
 
@@ -163,9 +172,7 @@ def write_csv(path: Path, table: LabelTable, labels: NDArray[np.int8]) -> None:
             writer.writerow([name, *(words[value] for value in row)])
 
 
-def features_of(
-    workspace: Path, feature_set: str, images: Path, table: LabelTable
-) -> NDArray[np.float32]:
+def features_of(workspace: Path, feature_set: str, images: Path, table: LabelTable) -> Features:
     """Read what the tool extracted, in the order of the label file."""
     store = FeatureStore.open(Workspace.open(workspace).features / feature_set, feature_set)
     rows = store.rows(
@@ -173,11 +180,11 @@ def features_of(
     )
     if (rows < 0).any():
         sys.exit(f"{int((rows < 0).sum())} pictures of the label file have no features")
-    return store.vectors(rows)
+    return Features(store.vectors(rows), store.windows(rows))
 
 
 def measure(
-    vectors: NDArray[np.float32],
+    features: Features,
     table: LabelTable,
     train: NDArray[np.intp],
     test: NDArray[np.intp],
@@ -185,22 +192,31 @@ def measure(
     seeds: Sequence[int],
 ) -> Iterable[Quality]:
     """Fit every mask and measure the base and the stack."""
-    graph = NeighbourGraph.build(vectors[train])
+    graph = NeighbourGraph.build(features.vectors[train])
+    windows = others_windows = None
+    if features.windows is not None:
+        windows = WindowCoordinates.of(graph.space, features.windows[train])
+        others_windows = features.windows[test]
     truth = table.labels[train]
     for proportion in known:
         for seed in seeds:
             masked = mask_labels(truth, proportion, seed)
             started = time.perf_counter()
-            tier = FastTier.fit(vectors[train], masked.labels, neighbours=graph)
+            tier = FastTier.fit(None, masked.labels, neighbours=graph, windows=windows)
             seconds = time.perf_counter() - started
             scores = tier.scores()
-            others = tier.scores_for(vectors[test]) if len(test) else None
+            on_test_images: list[NDArray[np.float32] | None] = [None, None]
+            if len(test):
+                others = tier.scores_for(features.vectors[test], windows=others_windows)
+                on_test_images = [others.sources["base"], others.probability]
             for name, probability, logits in (
-                ("base", expit(scores.sources["base"]), others and others.sources["base"]),
-                ("full stack", scores.probability, others and others.probability),
+                ("base", expit(scores.sources["base"]), on_test_images[0]),
+                ("full stack", scores.probability, on_test_images[1]),
             ):
                 found = completion_metrics(probability, truth, masked.known)
-                on_test = mean_average_precision(logits, table.labels[test]) if others else None
+                on_test = None
+                if logits is not None:
+                    on_test = mean_average_precision(logits, table.labels[test])
                 yield Quality(
                     known=proportion,
                     model=name,

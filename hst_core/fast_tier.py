@@ -1,8 +1,8 @@
 """The fast tier: suggestions from frozen features and a few decisions, in seconds (reference §11).
 
-The base, its neighbours and prototypes (CST) and residual co-occurrence (IST) are fitted on known
-cells, every one convex or closed, and fused by a stack that sees only values from fits which had
-not seen the cell in question.
+The base and its best window, neighbours and prototypes (CST) and residual co-occurrence (IST) are
+fitted on known cells, every one convex or closed, and fused by a stack that sees only values from
+fits which had not seen the cell in question.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hst_core.cooccurrence import ResidualCooccurrence
 from hst_core.cst import CategoryPrototypes
 from hst_core.labels import check_label_matrix
 from hst_core.linear import LinearBase, LinearConfig
-from hst_core.neighbours import NeighbourGraph, NeighbourTransfer
+from hst_core.neighbours import LearnedMetric, NeighbourGraph, NeighbourTransfer
 from hst_core.projection import FeatureSpace
 from hst_core.stacking import (
     EvidenceStack,
@@ -35,11 +35,15 @@ from hst_core.stacking import (
 )
 from hst_core.stopping import ShouldStop, check_stop
 from hst_core.thresholds import learn_thresholds
+from hst_core.windows import WindowCoordinates
 
 #: What a category waits for, in words for the person who labels.
 WAITS_FOR_BOTH = "needs at least one present and one absent label"
 WAITS_FOR_PRESENT = "needs at least one present label"
 WAITS_FOR_ABSENT = "needs at least one absent label"
+
+#: Of the state; raised when an earlier fit is no start for a later one any more.
+STATE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ class FastTierConfig:
         folds: over cells, for out-of-fold evidence.
         linear: of the base.
         neighbours: k, how many images vote.
-        neighbour_temperature: see :class:`~hst_core.neighbours.NeighbourTransfer`.
+        neighbour_temperature: see :class:`~hst_core.neighbours.NeighbourTransfer`; it grows with
+            the learned metric, which spreads the similarities.
+        metric: strength of the :class:`~hst_core.neighbours.LearnedMetric`, 0 for none.
         prototypes: K, most prototypes per category.
         exemplars: images remembered per category, to be shown.
         cooccurrence_l2: strengths of the residual co-occurrence to choose from.
@@ -62,6 +68,7 @@ class FastTierConfig:
     linear: LinearConfig = field(default_factory=LinearConfig)
     neighbours: int = 40
     neighbour_temperature: float = 0.1
+    metric: float = 0.3
     prototypes: int = 10
     exemplars: int = 12
     cooccurrence_l2: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -145,6 +152,7 @@ class FastTier:
         *,
         config: FastTierConfig | None = None,
         neighbours: NeighbourGraph | None = None,
+        windows: WindowCoordinates | None = None,
         previous: FastTier | None = None,
         extra_sources: Sequence[ExtraSource] = (),
         progress: Callable[[float, str], None] | None = None,
@@ -159,6 +167,8 @@ class FastTier:
             config: defaults if None.
             neighbours: graph of exactly these images; built here if None, which at many images
                 takes longer than everything else.
+            windows: of exactly these images, in the space of ``neighbours``; without them there is
+                no evidence of windows.
             previous: an earlier fit to start from. Labels may have changed, and images and
                 categories may have been appended since; the order must be the same.
             extra_sources: evidence from elsewhere.
@@ -170,9 +180,11 @@ class FastTier:
             ValueError: if the shapes do not fit together.
         """
         labels = check_label_matrix(labels)
+        graph = _check_graph(vectors, labels, neighbours, should_stop)
         fitting = _Fitting(
             config or (previous.config if previous is not None else FastTierConfig()),
-            _check_graph(vectors, labels, neighbours, should_stop),
+            graph,
+            _check_windows(windows, graph),
             labels,
             previous._state if previous is not None else None,
             _check_sources(extra_sources, labels.shape),
@@ -195,6 +207,7 @@ class FastTier:
         self,
         vectors: Float[np.ndarray, "images channels"],
         neighbours: NeighbourGraph | None = None,
+        windows: Float[np.ndarray, "images windows channels"] | None = None,
         extra_values: Mapping[str, Float32[np.ndarray, "images categories"]] | None = None,
     ) -> FastTierScores:
         """Score images that were not part of the fit and of which no label is known.
@@ -202,6 +215,8 @@ class FastTier:
         Args:
             vectors: pooled features.
             neighbours: the graph of the fit; only needed for a restored tier.
+            windows: pooled features of their windows; without them the whole picture stands for
+                its best window, and a fit that relies on windows is cautious.
             extra_values: of the extra sources, by name; one that is missing counts as 0.
         """
         graph = neighbours
@@ -209,11 +224,16 @@ class FastTier:
             graph = self._images.graph
         if graph is None:
             raise ValueError("a restored fit needs the neighbour graph it was fitted with")
-        return self._state.score_others(vectors, graph, dict(extra_values or {}))
+        return self._state.score_others(vectors, graph, windows, dict(extra_values or {}))
 
     def channel_classifier(self, category: int) -> ChannelClassifier:
         """Return the base of one category on channels, for maps of where it looks."""
         return ChannelClassifier.of(self._state.space, self._state.base, category)
+
+    @property
+    def picture_weights(self) -> tuple[float, float]:
+        """Return the stack's weights of the base and of its best window, 0 for one left out."""
+        return self._state.stack.weight("base"), self._state.stack.weight(WINDOWS)
 
     @property
     def folds(self) -> NDArray[np.int8]:
@@ -226,7 +246,11 @@ class FastTier:
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> FastTier:
-        """Restore a fit, to score other images with or to start the next fit from."""
+        """Restore a fit, to score other images with or to start the next fit from.
+
+        Raises:
+            ValueError: if the state is of another format than this program's.
+        """
         return cls(_State.from_dict(state), None)
 
 
@@ -293,6 +317,7 @@ class _State:
     def to_dict(self) -> dict[str, Any]:
         """Return tensors, numbers and text only, as ``weights_only`` loading wants."""
         return {
+            "format": STATE_FORMAT,
             "config": asdict(self.config),
             "space": self.space.state_dict(),
             "base": self.base.state_dict(),
@@ -316,6 +341,11 @@ class _State:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> _State:
+        if state.get("format") != STATE_FORMAT:
+            raise ValueError(
+                f"the fit has format {state.get('format', 1)}, this program reads {STATE_FORMAT} "
+                "(fit again)"
+            )
         config = dict(state["config"])
         config["linear"] = LinearConfig(**_tuples(config["linear"]))
         prototypes = state["prototypes"]
@@ -349,22 +379,28 @@ class _State:
         self,
         vectors: NDArray[np.floating],
         graph: NeighbourGraph,
+        windows: NDArray[np.floating] | None,
         extra: dict[str, NDArray[np.float32]],
     ) -> FastTierScores:
         coordinates = self.space.apply(vectors)
         shape = (len(vectors), len(self.prior_logit))
-        indices, similarities = graph.query(vectors)
-        base = self.base.logits(coordinates).numpy()
-        fitted = expit(self.base.logits(graph.coordinates).numpy())
-        voters = _voters(self.config, indices, similarities, len(graph))
+        near = graph.query(vectors)
+        base, fitted = self.base.logits(coordinates), self.base.logits(graph.coordinates)
+        voters = _voters(self.config, near, base, fitted, _modelled(self.labels))
         stored = {
-            "base": base,
+            "base": base.numpy(),
             "prior": np.broadcast_to(self.prior_logit, shape),
-            "neighbours": voters.vote(fitted, self.labels, self.prior_logit),
+            "neighbours": voters.vote(expit(fitted.numpy()), self.labels, self.prior_logit),
             "prototypes": self.centres.nearness(functional.normalize(coordinates, dim=1)),
             **{name: extra[name] for name, live in self.extra if not live and name in extra},
         }
-        return _assemble(self, stored, {}, (indices, similarities))
+        if any(source.name == WINDOWS for source in self.stack.sources):
+            best = base
+            if windows is not None:
+                there = WindowCoordinates.of(self.space, windows)
+                best = there.best_logits(self.base, base)
+            stored[WINDOWS] = best.numpy()
+        return _assemble(self, stored, {}, near)
 
 
 class _Fitting:
@@ -374,13 +410,14 @@ class _Fitting:
         self,
         config: FastTierConfig,
         graph: NeighbourGraph,
+        windows: WindowCoordinates | None,
         labels: NDArray[np.int8],
         previous: _State | None,
         extra: Sequence[ExtraSource],
         progress: Callable[[float, str], None],
         should_stop: ShouldStop | None,
     ) -> None:
-        self.config, self.graph, self.labels = config, graph, labels
+        self.config, self.graph, self.windows, self.labels = config, graph, windows, labels
         if previous is not None and not previous.space.same_as(graph.space):
             previous = None  # coordinates mean something else now
         self.previous, self.extra = previous, extra
@@ -411,8 +448,8 @@ class _Fitting:
             previous=self.previous.base if self.previous else None,
             should_stop=self.should_stop,
         )
-        self.progress(0.6, "asking the neighbours")
-        stored = self.base_and_neighbours(base)
+        self.progress(0.6, "asking windows and neighbours")
+        stored = self.evidence_of_pictures(base)
         prototypes, centres, stored["prototypes"] = self.fit_prototypes()
         stored |= {s.name: s.values for s in self.extra if not s.live}
         self.progress(0.75, "fitting co-occurrence")
@@ -453,26 +490,44 @@ class _Fitting:
         )
         return self.finish(state, stored, live)
 
-    def base_and_neighbours(self, base: LinearBase) -> dict[str, NDArray[np.float32]]:
-        """Return the base's logits, the prior and the vote, known cells out of fold.
+    def evidence_of_pictures(self, base: LinearBase) -> dict[str, NDArray[np.float32]]:
+        """Return what needs the base: logits, best window, prior and vote; known cells out of fold.
 
         For a cell of fold f, also the neighbours that are not known vote with the base that was
-        fitted without fold f: the other would have passed the cell's own label on to them.
+        fitted without fold f, and the metric is of that base: the other would have passed the
+        cell's own label on to them.
         """
-        voters = _voters(self.config, self.graph.indices, self.graph.similarities, len(self.graph))
-        logits = base.logits(self.graph.coordinates).numpy()
-        votes = voters.vote(expit(logits), self.labels, self.prior_logit)
-        prior = np.broadcast_to(self.prior_logit, logits.shape).copy()
+        found = self.evidence_of_fit(base, 0, np.arange(len(self.labels)))
         for fold in range(self.config.folds):
-            check_stop(self.should_stop)
             held = self.folds == fold
-            if not held.any():
+            rows = np.flatnonzero(held.any(axis=1))
+            if not len(rows):
                 continue
-            fold_logits = base.logits(self.graph.coordinates, 1 + fold).numpy()
-            fold_votes = voters.vote(expit(fold_logits), self.labels, self.priors[1 + fold])
-            logits[held], votes[held] = fold_logits[held], fold_votes[held]
-            prior[held] = np.broadcast_to(self.priors[1 + fold], prior.shape)[held]
-        return {"base": logits, "prior": prior, "neighbours": votes}
+            without = self.evidence_of_fit(base, 1 + fold, rows)
+            for name, values in found.items():
+                values[rows] = np.where(held[rows], without[name], values[rows])
+        return found
+
+    def evidence_of_fit(
+        self, base: LinearBase, fit: int, rows: NDArray[np.intp]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return values [rows, categories] of some images by one of the base's fits."""
+        check_stop(self.should_stop)
+        every = base.logits(self.graph.coordinates, fit)
+        own = every[torch.from_numpy(rows)]
+        near = (self.graph.indices[rows], self.graph.similarities[rows])
+        voters = _voters(self.config, near, own, every, _modelled(self.labels))
+        check_stop(self.should_stop)
+        prior = self.priors[fit]
+        found = {
+            "base": own.numpy(),
+            "prior": np.broadcast_to(prior, own.shape).copy(),
+            "neighbours": voters.vote(expit(every.numpy()), self.labels, prior),
+        }
+        if self.windows is not None:
+            best = self.windows.best_logits(base, own, fit, rows, self.should_stop)
+            found[WINDOWS] = best.numpy()
+        return found
 
     def fit_prototypes(self) -> tuple[CategoryPrototypes, Centres, NDArray[np.float32]]:
         """Return the prototypes, the centres, and how near every image is to the latter."""
@@ -539,8 +594,10 @@ class _Fitting:
         return state, _Images(self.graph, replace(scores, threshold=threshold))
 
 
+WINDOWS = "windows"
 _KINDS: dict[str, SourceKind] = {
     "base": "classifier",
+    WINDOWS: "classifier",
     "prior": "prior",
     "neighbours": "cst",
     "prototypes": "cst",
@@ -582,17 +639,26 @@ def _assemble(
 
 def _voters(
     config: FastTierConfig,
-    indices: NDArray[np.int32],
-    similarities: NDArray[np.float32],
-    images: int,
+    near: tuple[NDArray[np.int32], NDArray[np.float32]],
+    logits: Tensor,
+    voting_logits: Tensor,
+    modelled: NDArray[np.intp],
 ) -> NeighbourTransfer:
+    """Choose who votes on some images, by their neighbours and by the logits of one fit."""
+    metric = LearnedMetric(voting_logits.numpy()[:, modelled], config.metric)
+    indices, similarities = metric.nearest(logits.numpy()[:, modelled], *near, config.neighbours)
     return NeighbourTransfer(
         indices,
         similarities,
-        images,
+        len(voting_logits),
         count=config.neighbours,
-        temperature=config.neighbour_temperature,
+        temperature=config.neighbour_temperature * (1 + metric.strength),
     )
+
+
+def _modelled(labels: NDArray[np.int8]) -> NDArray[np.intp]:
+    """Return the categories that have a model: with labels of both signs."""
+    return np.flatnonzero((labels == 1).any(axis=0) & (labels == -1).any(axis=0))
 
 
 def _prior_logit(labels: NDArray[np.int8]) -> NDArray[np.float32]:
@@ -635,6 +701,18 @@ def _check_graph(
             f"the neighbour graph has {len(graph)} images, expected {len(labels)} (extend it)"
         )
     return graph
+
+
+def _check_windows(
+    windows: WindowCoordinates | None, graph: NeighbourGraph
+) -> WindowCoordinates | None:
+    wanted = (len(graph), graph.coordinates.shape[1])
+    if windows is not None and (len(windows), windows.values.shape[2]) != wanted:
+        raise ValueError(
+            f"windows must be of {wanted[0]} images in {wanted[1]} coordinates, got "
+            f"{len(windows)} in {windows.values.shape[2]} (take those of the same features)"
+        )
+    return windows
 
 
 def _check_sources(sources: Sequence[ExtraSource], shape: tuple[int, ...]) -> Sequence[ExtraSource]:

@@ -6,26 +6,24 @@ in scale, so whoever fits a model on them standardises each block over its own i
 ``FeatureSet.slices`` says where each block lies. Statistics do not belong into the store: they
 would change with every image that is added.
 
-A store is a folder: ``store.json`` says what it holds, ``rows.f16`` is the float16 matrix and
-``index.sha256`` the 32-byte content hash of each row. Both only ever grow, rows before hashes, and
-the number of whole hashes is the number of rows. A process killed at any moment therefore leaves
-at most rows without a hash, which the next writer overwrites.
+A set can ask for *windows* too: the same vector of overlapping parts of the picture, pooled from
+the same maps, so that they cost room and no time. What is small in a picture fills a window.
+
+The files are those of a :class:`~hst_core.row_store.RowStore`, ``rows`` for the whole pictures and
+``windows`` beside them.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import warnings
-import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,18 +34,35 @@ from torch import Tensor
 
 from hst_core.backbone import Backbone, build_backbone
 from hst_core.inference import optimise
+from hst_core.row_store import ROWS, FeatureStoreError, RowStore
 
-try:  # file locks exist on POSIX only; elsewhere a second writer is not noticed
-    import fcntl
-except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
+__all__ = [
+    "FEATURE_SETS",
+    "ExtractReport",
+    "FeatureBlock",
+    "FeatureMapStore",
+    "FeatureSet",
+    "FeatureStore",
+    "FeatureStoreError",
+    "Pooling",
+    "Precision",
+    "RowStore",
+    "StoredMaps",
+    "UnreadablePictureError",
+    "extract",
+    "extract_maps",
+    "feature_maps",
+    "feature_set_named",
+    "load_backbones",
+    "pool",
+    "pool_windows",
+    "read_picture",
+    "window_of",
+]
 
 Pooling = Literal["mean", "max"]
-FORMAT = 1
-
-
-class FeatureStoreError(ValueError):
-    """A store cannot be used as asked; the text says why and what to do next."""
+WINDOWS = "windows"
+"""Name of the matrix of window vectors in a store."""
 
 
 # --- feature sets ---------------------------------------------------------------------------------
@@ -72,10 +87,18 @@ class FeatureBlock:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Blocks that together make an image's vector."""
+    """Blocks that together make an image's vector.
+
+    Attributes:
+        name: of the set.
+        blocks: in the order of the vector.
+        windows: windows along each side of a picture, each half as wide and as high as the
+            picture; 0 for none.
+    """
 
     name: str
     blocks: tuple[FeatureBlock, ...]
+    windows: int = 0
 
     @property
     def dim(self) -> int:
@@ -89,12 +112,30 @@ class FeatureSet:
         return tuple(slice(end - b.channels, end) for b, end in zip(self.blocks, ends, strict=True))
 
     @property
+    def window_count(self) -> int:
+        """Number of windows of a picture."""
+        return self.windows**2
+
+    @property
     def passes(self) -> dict[tuple[str, int], list[int]]:
         """Give the forward passes needed, (backbone, input size), each with its block numbers."""
         passes: dict[tuple[str, int], list[int]] = {}
         for number, block in enumerate(self.blocks):
             passes.setdefault((block.backbone, block.input_size), []).append(number)
         return passes
+
+    def described(self) -> dict[str, Any]:
+        """Say what the set is in plain values; without windows, as before there were any."""
+        found = asdict(self)
+        if not self.windows:
+            del found["windows"]
+        return found
+
+    @classmethod
+    def from_description(cls, found: Mapping[str, Any]) -> FeatureSet:
+        """Read what :meth:`described` gave."""
+        blocks = tuple(FeatureBlock(**block) for block in found["blocks"])
+        return cls(str(found["name"]), blocks, int(found.get("windows", 0)))
 
 
 def _lite(number: int, size: int, pooling: Pooling = "mean") -> FeatureBlock:
@@ -104,11 +145,13 @@ def _lite(number: int, size: int, pooling: Pooling = "mean") -> FeatureBlock:
 FEATURE_SETS: dict[str, FeatureSet] = {
     feature_set.name: feature_set
     for feature_set in (
-        FeatureSet("fast", (_lite(0, 224),)),
-        FeatureSet("balanced", (_lite(2, 352), _lite(2, 352, "max"))),
-        FeatureSet("best", (_lite(0, 224), _lite(0, 352), _lite(0, 352, "max"), _lite(2, 260))),
+        FeatureSet("fast", (_lite(0, 224),), windows=3),
+        FeatureSet("balanced", (_lite(2, 352),), windows=3),
+        FeatureSet("best", (_lite(2, 480),), windows=3),
         FeatureSet(
-            "tiny", (FeatureBlock("tiny", 64, "mean", 128), FeatureBlock("tiny", 64, "max", 128))
+            "tiny",
+            (FeatureBlock("tiny", 64, "mean", 128), FeatureBlock("tiny", 64, "max", 128)),
+            windows=3,
         ),
     )
 }
@@ -129,253 +172,40 @@ def feature_set_named(name: str) -> FeatureSet:
 
 # --- stores ---------------------------------------------------------------------------------------
 
-_HASH = re.compile(r"[0-9a-f]{64}")
-_HASH_BYTES = 32
-_Store = TypeVar("_Store", bound="RowStore")  # typing.Self is not understood by beartype
-
-
-class RowStore:
-    """Float16 rows of one shape, found by content hash, safe against a kill at any moment.
-
-    One process may write; any number may read, and ``refresh`` shows them what was added.
-    """
-
-    def __init__(
-        self, folder: Path, description: Mapping[str, Any], row_shape: tuple[int, ...]
-    ) -> None:
-        self.folder = folder
-        self.row_shape = row_shape
-        self._row_bytes = 2 * int(np.prod(row_shape))
-        self._row_of: dict[str, int] = {}
-        self._hashes: list[str] = []
-        self._memory: npt.NDArray[np.float16] | None = None
-        self._lock: Callable[[], object] | None = None
-        self.unreadable: dict[str, str] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        self._check_description({"format": FORMAT, "row_shape": list(row_shape), **description})
-        self.refresh()
-
-    # -- reading
-
-    def __len__(self) -> int:
-        return len(self._hashes)
-
-    def __contains__(self, image_hash: str) -> bool:
-        return image_hash in self._row_of
-
-    @property
-    def hashes(self) -> tuple[str, ...]:
-        """Content hash of each row, in row order."""
-        return tuple(self._hashes)
-
-    def rows(self, hashes: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Find the row of each hash, -1 where there is none; any number in one call."""
-        find = self._row_of.get
-        return np.fromiter((find(h, -1) for h in hashes), dtype=np.int64, count=len(hashes))
-
-    def take(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16]:
-        """Copy some rows out of the file, [n, *row_shape].
-
-        Raises:
-            IndexError: if a row is not in the store, -1 included.
-        """
-        wanted = np.asarray(rows, dtype=np.int64)
-        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
-            raise IndexError(
-                f"rows must be 0 to {len(self) - 1}, got {wanted.min()} to {wanted.max()} "
-                "(rows() gives -1 for images without features: leave those out)"
-            )
-        if wanted.size and (np.diff(wanted) == 1).all():
-            # Neighbouring rows, most often all of them, need no search.
-            return np.array(self.matrix()[wanted[0] : wanted[-1] + 1])
-        return self.matrix()[wanted]
-
-    def matrix(self) -> npt.NDArray[np.float16]:
-        """Give all rows as a read-only view of the file, [N, *row_shape]."""
-        if self._memory is None or len(self._memory) != len(self):
-            shape = (len(self), *self.row_shape)
-            if len(self) == 0:
-                self._memory = np.zeros(shape, np.float16)
-            else:
-                self._memory = np.memmap(self._rows_file, np.float16, mode="r", shape=shape)
-        return self._memory
-
-    def refresh(self) -> None:
-        """See what another process has added since."""
-        start = len(self._hashes)
-        with self._index_file.open("ab+") as index:
-            index.seek(start * _HASH_BYTES)
-            added = index.read()
-        rows_on_disk = self._rows_file.stat().st_size // self._row_bytes
-        count = min(len(added) // _HASH_BYTES, rows_on_disk - start)
-        for row in range(count):
-            digest = added[row * _HASH_BYTES : (row + 1) * _HASH_BYTES]
-            # A power cut can leave zeros at the end of a file that had just grown.
-            if not any(digest):
-                break
-            self._remember(digest.hex())
-        self._read_unreadable()
-
-    # -- writing
-
-    def append(self, hashes: Sequence[str], rows: npt.ArrayLike) -> None:
-        """Add rows; returns when they are on disk. Hashes already present are left as they are.
-
-        Args:
-            hashes: sha256 of each image's bytes, 64 hexadecimal digits.
-            rows: [n, *row_shape], finite; stored as float16, values beyond its range are cut.
-
-        Raises:
-            FeatureStoreError: for wrong shapes, hashes or values, if another process writes to the
-                store, or if the disk is full.
-        """
-        values = np.asarray(rows)
-        if values.shape != (len(hashes), *self.row_shape):
-            raise FeatureStoreError(
-                f"rows must be {(len(hashes), *self.row_shape)} for {len(hashes)} hashes, "
-                f"got {values.shape}"
-            )
-        wrong = next((h for h in hashes if not _HASH.fullmatch(h)), None)
-        if wrong is not None:
-            raise FeatureStoreError(
-                f"hashes must be 64 hexadecimal digits in lower case (sha256), got {wrong!r}"
-            )
-        if not np.isfinite(values).all():
-            raise FeatureStoreError("rows must be finite, got NaN or infinity (nothing was stored)")
-        self._acquire()
-        fresh = {h: i for i, h in enumerate(hashes) if h not in self._row_of}
-        if not fresh:
-            return
-        limit = np.finfo(np.float16).max
-        chosen = np.clip(values[list(fresh.values())], -limit, limit).astype(np.float16)
-        start = len(self._hashes)
-        try:
-            # Rows first: a hash must never be on disk before what it points to.
-            _write_at(self._rows_file, start * self._row_bytes, chosen.tobytes())
-            digests = bytes.fromhex("".join(fresh))
-            _write_at(self._index_file, start * _HASH_BYTES, digests)
-        except OSError as error:
-            raise FeatureStoreError(
-                f"features cannot be written to {self.folder} ({error}); free some space and start "
-                "again: what was stored before is intact"
-            ) from error
-        for image_hash in fresh:
-            self._remember(image_hash)
-
-    def report_unreadable(self, image_hash: str, reason: str) -> None:
-        """Remember that the content of this hash is no readable picture, so nobody tries again."""
-        if image_hash in self.unreadable:
-            return
-        self._acquire()
-        self.unreadable[image_hash] = reason
-        line = json.dumps({"hash": image_hash, "reason": reason}) + "\n"
-        with self._unreadable_file.open("a", encoding="utf-8") as file:
-            file.write(line)
-
-    def close(self) -> None:
-        """Give up the right to write; reading stays possible."""
-        if self._lock is not None:
-            self._lock()
-            self._lock = None
-
-    def __enter__(self: _Store) -> _Store:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    # -- inside
-
-    @property
-    def _rows_file(self) -> Path:
-        return self.folder / "rows.f16"
-
-    @property
-    def _index_file(self) -> Path:
-        return self.folder / "index.sha256"
-
-    @property
-    def _unreadable_file(self) -> Path:
-        return self.folder / "unreadable.jsonl"
-
-    def _remember(self, image_hash: str) -> None:
-        self._row_of[image_hash] = len(self._hashes)
-        self._hashes.append(image_hash)
-
-    def _check_description(self, description: dict[str, Any]) -> None:
-        path = self.folder / "store.json"
-        if not path.exists():
-            self._rows_file.touch()
-            self._index_file.touch()
-            _write_atomically(path, json.dumps(description, indent=1))
-            return
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise FeatureStoreError(
-                f"{path} is not readable ({error}); remove the folder to extract again"
-            ) from error
-        self._rows_file.touch()
-        for key, value in json.loads(json.dumps(description)).items():
-            if found.get(key) != value:
-                raise FeatureStoreError(
-                    f"{self.folder} holds features with {key} {found.get(key)!r}, asked for "
-                    f"{value!r} (use another folder, or remove this one to extract again)"
-                )
-
-    def _read_unreadable(self) -> None:
-        if not self._unreadable_file.exists():
-            return
-        for line in self._unreadable_file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the last line of a process that was killed
-            self.unreadable[entry["hash"]] = entry["reason"]
-
-    def _acquire(self) -> None:
-        """Become the writer, and take in what a former one has left."""
-        if self._lock is not None:
-            return
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                os.close(lock)
-                raise FeatureStoreError(
-                    f"another process is writing features to {self.folder} (wait for it or stop it)"
-                ) from error
-        # Released by close(), or when the store is no longer used.
-        self._lock = weakref.finalize(self, os.close, lock)
-        known = len(self._hashes)
-        self.refresh()
-        if len(self._hashes) != known:
-            self._memory = None
-
 
 class FeatureStore(RowStore):
-    """Pooled vectors of one feature set."""
+    """Pooled vectors of one feature set, of whole pictures and of their windows."""
 
     def __init__(self, folder: Path, feature_set: FeatureSet) -> None:
         self.feature_set = feature_set
-        super().__init__(folder, {"feature_set": asdict(feature_set)}, (feature_set.dim,))
+        windows = (feature_set.window_count, feature_set.dim)
+        super().__init__(
+            folder,
+            {"feature_set": feature_set.described()},
+            (feature_set.dim,),
+            {WINDOWS: windows} if feature_set.windows else None,
+        )
 
     @classmethod
     def open(cls, folder: Path | str, feature_set: str | FeatureSet) -> FeatureStore:
         """Open the store in ``folder``, or make it.
 
+        Args:
+            folder: where it is.
+            feature_set: a set, or the name of one. A store that was made when the set of this
+                name was another one goes on with what it holds (:meth:`outdated`).
+
         Raises:
             FeatureStoreError: if the folder holds another feature set.
         """
         if isinstance(feature_set, str):
-            feature_set = feature_set_named(feature_set)
+            feature_set = _stored_set(Path(folder), feature_set) or feature_set_named(feature_set)
         return cls(Path(folder), feature_set)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the set of this name has changed since the store was made."""
+        return FEATURE_SETS.get(self.feature_set.name, self.feature_set) != self.feature_set
 
     @property
     def dim(self) -> int:
@@ -385,6 +215,14 @@ class FeatureStore(RowStore):
     def vectors(self, rows: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Copy vectors out of the store, [n, dim]."""
         return self.take(rows).astype(np.float32)
+
+    def windows(self, rows: npt.ArrayLike) -> npt.NDArray[np.float16] | None:
+        """Copy window vectors out of the store, [n, windows, dim]; None in a set without them."""
+        return self.take(rows, WINDOWS) if self.feature_set.windows else None
+
+    def window_matrix(self) -> npt.NDArray[np.float16] | None:
+        """Give the window vectors as a view of the file, [N, windows, dim]; None without any."""
+        return self.matrix(WINDOWS) if self.feature_set.windows else None
 
 
 class FeatureMapStore(RowStore):
@@ -448,24 +286,13 @@ class StoredMaps:
         return StoredMaps(self._store, self._rows[which])
 
 
-def _write_at(path: Path, offset: int, data: bytes) -> None:
-    """Write at ``offset``, drop what lies behind, and wait until it is on disk."""
-    with path.open("r+b", buffering=0) as file:
-        file.truncate(offset)
-        file.seek(offset)
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
-        os.fsync(file.fileno())
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _stored_set(folder: Path, name: str) -> FeatureSet | None:
+    """Return the set of this name that a store was made with; None if there is no such store."""
+    try:
+        found = json.loads((folder / "store.json").read_text(encoding="utf-8"))["feature_set"]
+        return FeatureSet.from_description(found) if found["name"] == name else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # opening it says what is wrong
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -689,6 +516,30 @@ def pool(
     return features.mean((2, 3)) if pooling == "mean" else features.amax((2, 3))
 
 
+def pool_windows(
+    features: Float[Tensor, "batch channels rows columns"], pooling: Pooling, along: int
+) -> Float[Tensor, "batch windows channels"]:
+    """Pool ``along`` x ``along`` overlapping windows of half the side, row by row of the picture.
+
+    They are spread evenly from edge to edge, in whole locations of the map.
+    """
+    places = [(row, column) for row in range(along) for column in range(along)]
+    bands = [window_of(features.shape[2:], along, place) for place in places]
+    return torch.stack([pool(features[:, :, r, c], pooling) for r, c in bands], dim=1)
+
+
+def window_of(shape: Sequence[int], along: int, place: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the rows and columns of a map [rows, columns] that one window has."""
+    return _bands(shape[0], along)[place[0]], _bands(shape[1], along)[place[1]]
+
+
+def _bands(side: int, along: int) -> list[slice]:
+    """Where windows of half of ``side`` locations lie along it."""
+    width = (side + 1) // 2
+    starts = np.linspace(0, side - width, along).round().astype(int).tolist()
+    return [slice(start, start + width) for start in starts]
+
+
 def _prepare(backbone: Backbone, device: str) -> Backbone:
     prepared = optimise(backbone).to(device)
     # Depthwise convolutions are several times faster with channels last, on CPU and GPU.
@@ -697,24 +548,29 @@ def _prepare(backbone: Backbone, device: str) -> Backbone:
 
 # -- the network's side
 
+_Rows = dict[str, npt.NDArray[np.float16]]
+"""Rows of some images, by the name of the matrix they belong to."""
+
 
 class _Forward:
-    """Equal squares in, float16 rows out; subclasses say what a row is."""
+    """Equal squares in, float16 rows of every matrix out; subclasses say what a row is."""
 
     def __init__(self, device: torch.device, precision: Precision, sizes: Sequence[int]) -> None:
         self.device = device
         self.sizes = sizes
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
 
-    def __call__(self, squares: Mapping[int, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float16]:
-        """Turn {side: [n, side, side, 3]} into [n, *row_shape]."""
+    def __call__(self, squares: Mapping[int, npt.NDArray[np.uint8]]) -> _Rows:
+        """Turn {side: [n, side, side, 3]} into {matrix: [n, *row_shape]}."""
         with torch.inference_mode():
             pixels = {side: self._to_device(array) for side, array in squares.items()}
-            rows = self.rows_of(pixels)
             limit = torch.finfo(torch.float16).max
-            return np.asarray(rows.clamp(-limit, limit).half().cpu().numpy())
+            return {
+                name: np.asarray(rows.clamp(-limit, limit).half().cpu().numpy())
+                for name, rows in self.rows_of(pixels).items()
+            }
 
-    def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
+    def rows_of(self, pixels: Mapping[int, Tensor]) -> dict[str, Tensor]:
         """Compute the rows of one batch from {side: [n, 3, side, side]}."""
         raise NotImplementedError
 
@@ -762,14 +618,21 @@ class _PooledVectors(_Forward):
             for name, size in self.feature_set.passes
         }
 
-    def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
+    def rows_of(self, pixels: Mapping[int, Tensor]) -> dict[str, Tensor]:
         blocks = self.feature_set.blocks
-        parts: dict[int, Tensor] = {}
+        whole: dict[int, Tensor] = {}
+        windows: dict[int, Tensor] = {}
         for (name, size), numbers in self.feature_set.passes.items():
             features = self.feature_map(self.networks[name], pixels[size])
             for number in numbers:
-                parts[number] = pool(features, blocks[number].pooling)
-        return torch.cat([parts[number] for number in range(len(blocks))], 1)
+                pooling = blocks[number].pooling
+                whole[number] = pool(features, pooling)
+                if self.feature_set.windows:
+                    windows[number] = pool_windows(features, pooling, self.feature_set.windows)
+        found = {ROWS: torch.cat([whole[number] for number in range(len(blocks))], 1)}
+        if windows:
+            found[WINDOWS] = torch.cat([windows[number] for number in range(len(blocks))], 2)
+        return found
 
 
 class _Maps(_Forward):
@@ -781,8 +644,8 @@ class _Maps(_Forward):
         super().__init__(device, precision, [input_size])
         self.network = network
 
-    def rows_of(self, pixels: Mapping[int, Tensor]) -> Tensor:
-        return self.feature_map(self.network, pixels[self.sizes[0]]).flatten(2)
+    def rows_of(self, pixels: Mapping[int, Tensor]) -> dict[str, Tensor]:
+        return {ROWS: self.feature_map(self.network, pixels[self.sizes[0]]).flatten(2)}
 
 
 # -- the pipeline
@@ -813,7 +676,7 @@ class _Todo:
 @dataclass(frozen=True)
 class _Batch:
     hashes: list[str]
-    rows: npt.NDArray[np.float16] | None
+    rows: _Rows | None
     failures: list[_Failure]
 
 
@@ -881,7 +744,7 @@ class _Pending:
         self.store = store
         self.at_least = at_least
         self.hashes: list[str] = []
-        self.rows: list[npt.NDArray[np.float16]] = []
+        self.rows: list[_Rows] = []
 
     def add(self, batch: _Batch) -> None:
         for failure in batch.failures:
@@ -897,7 +760,8 @@ class _Pending:
         hashes, rows = self.hashes, self.rows
         self.hashes, self.rows = [], []
         if hashes:
-            self.store.append(hashes, np.concatenate(rows))
+            beside = {name: np.concatenate([some[name] for some in rows]) for name in rows[0]}
+            self.store.append(hashes, beside.pop(ROWS), beside)
 
 
 def _pipeline(

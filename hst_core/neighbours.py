@@ -19,6 +19,8 @@ from hst_core.stopping import ShouldStop, check_stop
 
 #: Similarities computed at a time: 2**24 floats are 64 MiB.
 _BLOCK = 2**24
+#: Numbers that are read once and used at once: little enough to stay near a cache.
+_CACHED = 2**20
 
 
 class NeighbourGraph:
@@ -224,6 +226,71 @@ def _nearest(
         top = cosine.topk(found, dim=1)
         indices[:, :found], similarities[:, :found] = top.indices.numpy(), top.values.numpy()
     return indices, similarities
+
+
+class LearnedMetric:
+    """What the labels say of which images are alike: the cosine of their standardised logits.
+
+    Two images of the same category may look quite different. The cosine is added to the similarity
+    of those neighbours that the graph keeps, so that among them the telling ones vote.
+
+    Args:
+        logits: of the base for the images that vote, only of categories that have a model.
+        strength: factor of the cosine; 0 leaves the neighbours as they are.
+    """
+
+    def __init__(
+        self, logits: Float32[np.ndarray, "images categories"], strength: float = 0.3
+    ) -> None:
+        self.strength = strength if logits.shape[1] else 0.0
+        values = torch.from_numpy(logits)
+        self._mean = values.mean(dim=0)
+        # A category whose logits are all alike says nothing; dividing by its 0 would.
+        deviation = (values - self._mean).square().mean(dim=0).sqrt()
+        self._scale = torch.where(deviation > 1e-4, 1.0 / deviation.clamp(min=1e-4), 0.0)
+        self._voters = self._units(values)
+
+    def nearest(
+        self,
+        logits: Float32[np.ndarray, "queries categories"],
+        indices: Int32[np.ndarray, "queries neighbours"],
+        similarities: Float32[np.ndarray, "queries neighbours"],
+        count: int,
+    ) -> tuple[Int32[np.ndarray, "queries chosen"], Float32[np.ndarray, "queries chosen"]]:
+        """Return the ``count`` nearest of the neighbours, nearest first.
+
+        Args:
+            logits: of the queries, from the same fit as those of the voters.
+            indices: rows of the neighbours among the voters, -1 = none.
+            similarities: their cosines.
+            count: how many to keep.
+
+        Returns:
+            Rows, -1 where there is none, and what their similarity is now.
+        """
+        if not self.strength:
+            return indices[:, :count], similarities[:, :count]
+        queries = self._units(torch.from_numpy(logits))
+        found_rows, found_values = [], []
+        step = max(1, _CACHED // max(1, indices.shape[1] * queries.shape[1]))
+        for start in range(0, len(indices), step):
+            part = slice(start, start + step)
+            rows = torch.from_numpy(indices[part])
+            there = rows >= 0
+            near = self._voters.index_select(0, rows.clamp(min=0).flatten())
+            near = near.view(*rows.shape, -1)
+            cosine = torch.bmm(near, queries[part, :, None])[..., 0]
+            value = torch.from_numpy(similarities[part]) + self.strength * cosine
+            value = torch.where(there, value, -9.0)
+            best = value.topk(min(count, value.shape[1]), dim=1)
+            found_rows.append(rows.gather(1, best.indices))
+            found_values.append(torch.where(best.values > -9.0, best.values, 0.0))
+        if not found_rows:
+            return indices[:, :count], similarities[:, :count]
+        return torch.cat(found_rows).numpy(), torch.cat(found_values).numpy()
+
+    def _units(self, logits: Tensor) -> Tensor:
+        return functional.normalize((logits - self._mean) * self._scale, dim=1, eps=1e-6)
 
 
 class NeighbourTransfer:

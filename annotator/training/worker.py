@@ -68,6 +68,7 @@ from hst_core.metrics import mean_average_precision
 from hst_core.neighbours import NeighbourGraph
 from hst_core.stopping import Stopped
 from hst_core.trainer import EpochRecord
+from hst_core.windows import WindowCoordinates
 
 VERSIONS_KEPT = 3
 POLL_SECONDS = 0.5
@@ -190,7 +191,8 @@ class Learner:
             text = f"the picture's file cannot be opened: {error.strerror or error}"
             return NoAttention(text, again=False)
         column = self._previous_categories.index(category_id)
-        return activation_map(tier.channel_classifier(column), features, maps).shown()
+        classifier = tier.channel_classifier(column)
+        return activation_map(classifier, features, maps, tier.picture_weights).shown()
 
     def _networks(self) -> dict[str, Backbone]:
         """The backbones, loaded when they are first needed."""
@@ -227,6 +229,7 @@ class Learner:
             labels,
             config=FastTierConfig(seed=self._workspace.settings.seed),
             neighbours=graph,
+            windows=self._windows(graph, tell, should_stop),
             previous=self._usable_previous(snapshot),
             extra_sources=extra,
             progress=lambda share, message: tell(message, share),
@@ -317,10 +320,20 @@ class Learner:
             if deep is not None:
                 self._deep = DeepEvidence.from_state_dict(deep)
                 self._deep_categories = tuple(int(c) for c in deep["categories"])
-        except (CheckpointError, KeyError, TypeError) as error:
+        except (CheckpointError, ValueError, KeyError, TypeError) as error:
             return f"the last checkpoint could not be used ({error}): fitted from scratch"
         self._previous_categories = saved.category_ids
         return ""
+
+    @property
+    def note(self) -> str:
+        """Something worth knowing about the features; empty if there is nothing."""
+        if not self.features.outdated:
+            return ""
+        return (
+            f"the features were read by an older version, as {self._set_name} was then (to read "
+            f"all pictures anew, stop the server and remove the folder {self._folder})"
+        )
 
     @property
     def device(self) -> str:
@@ -369,6 +382,22 @@ class Learner:
         graph.save(self._folder)
         self._graph = graph
         return graph
+
+    def _windows(
+        self, graph: NeighbourGraph, tell: Tell, should_stop: Callable[[], bool]
+    ) -> WindowCoordinates | None:
+        """The windows of all pictures in the graph's space; kept beside the features."""
+        vectors = self.features.window_matrix()
+        if vectors is None:
+            return None
+
+        def share(done: int, total: int) -> None:
+            tell("comparing parts of pictures", done / max(1, total))
+
+        return WindowCoordinates.kept_in(
+            self._folder, graph.space, vectors[: len(graph)],
+            progress=share, should_stop=should_stop,
+        )  # fmt: skip
 
     def _row_digest(self, count: int) -> str:
         """Identifies the order of the first rows: a state is about rows, not about hashes."""
@@ -751,7 +780,7 @@ class Worker:
             "rows": len(fit.labels),
             "seconds": self._clock() - started,
             "unreadable": len(self._project.unreadable) + len(self._project.missing),
-            "note": self._note,
+            "note": "; ".join(note for note in (self._note, self._learner.note) if note),
             **({"curve": self._curve} if self._curve else {}),
         }
         self._curve = []

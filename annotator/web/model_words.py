@@ -15,6 +15,7 @@ from annotator.web.charts import BLUE, COLOURS, ORANGE, figure, line
 
 _SOURCES = {
     "base": "the picture alone",
+    "windows": "the most telling part of the picture",
     "neighbours": "similar pictures",
     "prototypes": "typical pictures of the category",
     "cooccurrence": "other labels of the picture",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,9 @@ from annotator.training.schedule import DeepRule, RefitRule
 from annotator.training.supervisor import Backoff, Supervisor
 from annotator.training.worker import Worker, run_once
 from annotator.types import CellBatch, Job
+from hst_core import checkpoint
 from hst_core.deep_tier import DeepTierConfig
+from hst_core.features import FeatureBlock, FeatureSet, FeatureStore
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 
@@ -433,6 +435,39 @@ def test_another_feature_set_leads_to_a_new_version(project: Project) -> None:
         steps(worker)
     assert project.service.model_versions()[0].feature_set == "fast"
     assert project.version() == 2
+
+
+def test_features_of_an_older_version_are_used_as_they_are(project: Project) -> None:
+    before = FeatureSet("tiny", (FeatureBlock("tiny", 64, "mean", 128),))
+    FeatureStore.open(project.workspace.features / "tiny", before).close()
+    report = run_once(project.workspace)
+    assert report.version == 1
+    assert "read by an older version" in report.note
+    sources = {source["name"] for source in project.service.model_versions()[0].sources}
+    assert "base" in sources
+    assert "windows" not in sources
+
+
+def test_windows_are_evidence_and_their_coordinates_are_kept(project: Project) -> None:
+    assert run_once(project.workspace).note == ""
+    sources = {source["name"] for source in project.service.model_versions()[0].sources}
+    assert "windows" in sources
+    kept = project.workspace.features / "tiny" / "window-coordinates.f16"
+    written = kept.stat().st_mtime_ns
+    run_once(project.workspace)
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_a_checkpoint_of_an_older_version_is_fitted_anew(project: Project) -> None:
+    run_once(project.workspace)
+    path = checkpoint.path_of(project.workspace.models, 1)
+    saved = checkpoint.load(path)
+    fast = {key: value for key, value in saved.tiers["fast"].items() if key != "format"}
+    checkpoint.save(path, replace(saved, tiers={**saved.tiers, "fast": fast}))
+    report = run_once(project.workspace)
+    assert report.version == 2
+    assert "this program reads 2" in report.note
+    assert "fitted from scratch" in report.note
 
 
 def test_features_that_cannot_be_used_are_a_plain_error(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from hst_core.features import (
     feature_set_named,
     load_backbones,
     pool,
+    pool_windows,
 )
 
 MIXED = FeatureSet(
@@ -72,6 +74,35 @@ def test_a_map_adds_up_to_the_logit_of_the_base(
     expected = tier.scores_for(pooled(maps)[None]).sources["base"][0, category]
     assert found.contributions.shape == (7, 9)
     assert found.logit == pytest.approx(float(expected), abs=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(100, 10_000), category=st.integers(0, 1))
+def test_a_map_of_picture_and_window_adds_up_to_both_logits(
+    tier: FastTier, seed: int, category: int
+) -> None:
+    windowed = replace(MIXED, windows=3)
+    maps = draw_maps(seed)
+    windows = np.concatenate(
+        [
+            pool_windows(maps[b.backbone, b.input_size][None], b.pooling, 3)[0].numpy()
+            for b in MIXED.blocks
+        ],
+        axis=1,
+    )
+    both = np.concatenate([pooled(maps)[None], windows])
+    logits = tier.scores_for(both).sources["base"][:, category]
+    found = activation_map(tier.channel_classifier(category), windowed, maps, (0.25, 0.75))
+    assert found.logit == pytest.approx(0.25 * logits[0] + 0.75 * logits.max(), abs=1e-4)
+
+
+def test_a_window_speaks_for_its_own_part_of_the_picture() -> None:
+    windowed = replace(MIXED, windows=3)
+    maps = {("a", 7): torch.zeros(6, 9, 9), ("b", 5): torch.ones(4, 5, 5)}
+    maps["a", 7][2, 7, 8] = 5.0
+    found = activation_map(only_channel(2), windowed, maps, (0.0, 1.0)).contributions
+    assert np.count_nonzero(found) == 1
+    assert found[7, 8] > activation_map(only_channel(2), MIXED, maps).contributions[7, 8]
 
 
 def only_channel(channel: int, dim: int = MIXED.dim) -> ChannelClassifier:

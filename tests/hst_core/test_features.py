@@ -36,10 +36,12 @@ from hst_core.features import (
     extract_maps,
     load_backbones,
     pool,
+    pool_windows,
     read_picture,
 )
 
 TINY = FEATURE_SETS["tiny"]
+WINDOWED = FeatureSet("small", (FeatureBlock("tiny", 64, "mean", 3),), windows=2)
 SMALL = FeatureSet("small", (FeatureBlock("tiny", 64, "mean", 3),))
 
 
@@ -73,10 +75,9 @@ def pictures(tmp_path: Path) -> list[tuple[str, Path]]:
 
 
 def test_blocks_lie_side_by_side_in_a_vector() -> None:
-    best = FEATURE_SETS["best"]
-    assert best.slices[0] == slice(0, best.blocks[0].channels)
-    assert [s.stop for s in best.slices][:-1] == [s.start for s in best.slices][1:]
-    assert best.slices[-1].stop == best.dim
+    assert TINY.slices[0] == slice(0, TINY.blocks[0].channels)
+    assert [s.stop for s in TINY.slices][:-1] == [s.start for s in TINY.slices][1:]
+    assert TINY.slices[-1].stop == TINY.dim
 
 
 def test_two_poolings_of_one_map_need_one_pass() -> None:
@@ -222,6 +223,40 @@ def test_any_cut_of_the_files_leaves_a_readable_prefix(
         np.testing.assert_array_equal(store.matrix(), fake_rows(0, count))
         store.append([fake_hash(i) for i in range(5)], fake_rows(0, 5))
     np.testing.assert_array_equal(FeatureStore.open(folder, SMALL).matrix(), fake_rows(0, 5))
+
+
+@pytest.mark.parametrize("bytes_left", [0, 23, 24, 47, 48])
+def test_a_row_counts_only_with_its_windows(tmp_path: Path, bytes_left: int) -> None:
+    rows, beside = fake_rows(0, 2), fake_rows(0, 8).reshape(2, 4, 3)
+    with FeatureStore.open(tmp_path, WINDOWED) as store:
+        store.append([fake_hash(0), fake_hash(1)], rows, {"windows": beside})
+    os.truncate(tmp_path / "windows.f16", bytes_left)
+    with FeatureStore.open(tmp_path, WINDOWED) as store:
+        assert len(store) == bytes_left // 24
+        store.append([fake_hash(0), fake_hash(1)], rows, {"windows": beside})
+        np.testing.assert_array_equal(store.vectors([0, 1]), rows)
+        np.testing.assert_array_equal(store.window_matrix(), beside)
+
+
+def test_rows_without_their_windows_are_refused(tmp_path: Path) -> None:
+    store = FeatureStore.open(tmp_path, WINDOWED)
+    with pytest.raises(FeatureStoreError, match=r"windows must be \(1, 4, 3\) .* got none"):
+        store.append([fake_hash(0)], fake_rows(0, 1))
+    assert len(store) == 0
+
+
+def test_a_store_goes_on_with_the_set_it_was_made_with(tmp_path: Path) -> None:
+    """Sets change between versions of the program; features that were read stay of use."""
+    blocks = (FeatureBlock("tiny", 64, "mean", 3), FeatureBlock("tiny", 96, "max", 2))
+    before = FeatureSet("balanced", blocks)
+    with FeatureStore.open(tmp_path, before) as store:
+        store.append([fake_hash(0)], fake_rows(0, 1, 5))
+    again = FeatureStore.open(tmp_path, "balanced")
+    assert again.feature_set == before
+    assert again.outdated
+    assert again.window_matrix() is None
+    np.testing.assert_array_equal(again.vectors([0]), fake_rows(0, 1, 5))
+    assert not FeatureStore.open(tmp_path / "new", "balanced").outdated
 
 
 def test_zeros_left_by_a_power_cut_are_no_hashes(tmp_path: Path) -> None:
@@ -400,6 +435,20 @@ def test_vectors_are_the_pooled_maps_of_the_resized_picture(
         expected = torch.cat([pool(features, "mean"), pool(features, "max")], 1)
         found = store.vectors(store.rows([image_hash]))
         np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
+
+
+def test_windows_are_pooled_from_the_same_maps(
+    tmp_path: Path, pictures: list[tuple[str, Path]]
+) -> None:
+    store = FeatureStore.open(tmp_path / "store", "tiny")
+    extract(store, pictures, batch_size=5)
+    image_hash, path = pictures[7]
+    square = torch.from_numpy(read_picture(path, [64])[64]).permute(2, 0, 1)[None]
+    features = build_backbone("tiny")(square)
+    expected = torch.cat([pool_windows(features, way, 3)[0] for way in ("mean", "max")], 1)
+    found = store.windows(store.rows([image_hash]))
+    assert found is not None
+    np.testing.assert_allclose(found[0], expected.numpy(), atol=2e-3)
 
 
 def test_rows_come_in_the_order_of_the_images(
@@ -602,3 +651,4 @@ def test_the_description_is_plain_json(tmp_path: Path) -> None:
     FeatureStore.open(tmp_path, "tiny")
     described = json.loads((tmp_path / "store.json").read_text())
     assert described["feature_set"]["blocks"][1]["pooling"] == "max"
+    assert described["feature_set"]["windows"] == 3

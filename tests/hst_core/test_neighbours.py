@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hst_core.neighbours import NeighbourGraph, NeighbourTransfer
+from hst_core.neighbours import LearnedMetric, NeighbourGraph, NeighbourTransfer
 from hst_core.projection import FeatureSpace
 from hst_core.stopping import Stopped
 
@@ -211,3 +211,49 @@ def test_a_space_of_many_channels_agrees_with_the_exact_one_on_lengths() -> None
 def test_a_space_needs_an_image() -> None:
     with pytest.raises(ValueError, match="needs at least one image"):
         FeatureSpace.fit(vectors(0))
+
+
+# --- learned metric
+
+
+def test_the_metric_prefers_neighbours_with_the_same_labels() -> None:
+    logits = np.array([[3, -3], [3, -3], [-3, 3], [2, -2]], dtype=np.float32)
+    indices = np.array([[2, 1, 3]], dtype=np.int32)
+    similarities = np.array([[0.9, 0.8, 0.7]], dtype=np.float32)
+    found, values = LearnedMetric(logits, 0.3).nearest(logits[:1], indices, similarities, 2)
+    assert found.tolist() == [[1, 3]]
+    assert values[0, 0] == pytest.approx(0.8 + 0.3, abs=1e-3)
+
+
+def test_without_strength_or_categories_the_neighbours_stay() -> None:
+    indices = np.array([[2, 1, -1]], dtype=np.int32)
+    similarities = np.array([[0.9, 0.8, 0]], dtype=np.float32)
+    logits = np.ones((3, 2), dtype=np.float32)
+    for metric, own in (
+        (LearnedMetric(logits, 0.0), logits),
+        (LearnedMetric(logits[:, :0], 0.3), logits[:, :0]),
+    ):
+        found, values = metric.nearest(own[:1], indices, similarities, 2)
+        assert metric.strength == 0
+        assert found.tolist() == [[2, 1]]
+        assert values.tolist() == similarities[:, :2].tolist()
+
+
+def test_missing_neighbours_stay_missing() -> None:
+    logits = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    indices = np.array([[1, -1, -1], [-1, -1, -1]], dtype=np.int32)
+    found, values = LearnedMetric(logits).nearest(
+        logits[:2], indices, np.zeros((2, 3), dtype=np.float32), 2
+    )
+    assert found.tolist() == [[1, -1], [-1, -1]]
+    assert np.isfinite(values).all()
+    assert not values[:, 1].any()
+
+
+def test_categories_whose_logits_are_all_alike_say_nothing() -> None:
+    logits = np.full((4, 2), -2.0, dtype=np.float32)
+    indices = np.array([[3, 1, 2]], dtype=np.int32)
+    similarities = np.array([[0.9, 0.8, 0.7]], dtype=np.float32)
+    found, values = LearnedMetric(logits).nearest(logits[:1], indices, similarities, 3)
+    assert found.tolist() == indices.tolist()
+    np.testing.assert_allclose(values, similarities)

@@ -94,8 +94,8 @@ class Team:
 
     Attributes:
         service: of the workspace.
-        truth: 0 where a cell does not count; such cells are left out, or answered as suggested
-            where a blind question must be answered.
+        truth: 0 where a cell does not count; such cells are answered as the model suggests, so
+            that they are decided and never wrong, but are asked about like any other.
         answer: turns the truth into what is said.
         name: of everybody in it, with a number.
         spent: so far.
@@ -133,7 +133,7 @@ class Team:
                 for s in image.suggestions
                 if min(s.probability, 1 - s.probability) >= doubt
             ]
-            given += self._say(unsure[: wanted - given], "focus")
+            given += self._say(unsure[: wanted - given], "focus", all_of_them=True)
         self.spent.focus += given
         return given
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from browse_scores import add_version
-from e2e_site import HOSTILE, Server, know_some, make_workspace
+from e2e_site import HOSTILE, Site, in_both_themes, know_some, make_workspace, next_picture, serving
 from playwright.sync_api import Page, Route, expect
 
 from annotator.service import AnnotationService
@@ -21,21 +21,20 @@ Save = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Without a trainer; a first model version is there, some labels are known."""
     workspace = make_workspace(tmp_path_factory.mktemp("together"), 40)
     know_some(workspace, 0.3)
     with AnnotationService(workspace) as service:
         add_version(service, np.random.default_rng(0))
-    server = Server(workspace)
-    server.start()
-    yield server
-    server.stop()
+    with serving(workspace) as site:
+        yield site
 
 
 @pytest.fixture
-def focus(server: Server, open_page: OpenPage) -> Page:
-    return opened(open_page(server.address))
+def focus(server: Site, kept_page: Callable[[str], Page]) -> Page:
+    """A page with a picture that no test before has seen."""
+    return next_picture(kept_page(server.address))
 
 
 def opened(page: Page) -> Page:
@@ -53,9 +52,7 @@ def image_of(service: AnnotationService, file_name: str) -> int:
     return image
 
 
-def test_two_people_on_one_queue_have_different_pictures(
-    server: Server, open_page: OpenPage
-) -> None:
+def test_two_people_on_one_queue_have_different_pictures(server: Site, open_page: OpenPage) -> None:
     pages = [opened(open_page(server.address, user=user)) for user in ("ana", "ben")]
     seen: list[set[str]] = [set(), set()]
     for _ in range(3):
@@ -68,10 +65,8 @@ def test_two_people_on_one_queue_have_different_pictures(
 
 
 def test_what_somebody_else_decides_appears_without_reloading_and_moves_nothing(
-    focus: Page, server: Server, picture_of: Save
+    focus: Page, server: Site, picture_of: Save
 ) -> None:
-    focus.keyboard.press("Space")
-    expect(focus.locator(".focus .stage img")).to_be_visible()
     rows = focus.locator(".focus .row .head .name").all_inner_texts()
     with AnnotationService(server.workspace) as service:
         image = image_of(service, picture(focus))
@@ -79,7 +74,9 @@ def test_what_somebody_else_decides_appears_without_reloading_and_moves_nothing(
         ben = service.ensure_user(HOSTILE)
         service.decide(ben.id, [CellChange(image, category, 1)], key=f"appears-{image}")
     expect(focus.locator(".focus .chip[data-state='1'] .name", has_text=rows[1])).to_be_visible()
-    expect(focus.locator(".focus .notice")).to_have_text(f"{HOSTILE}: {rows[1]} present.")
+    expect(focus.locator(".notice[data-kind=others]")).to_have_text(
+        f"{HOSTILE}: {rows[1]} present."
+    )
     assert focus.locator(".focus .row .head .name").all_inner_texts() == rows
     picture_of(focus, "focus-changed-by-others")
 
@@ -114,14 +111,14 @@ def test_a_key_is_changed_used_and_reset_by_keyboard(focus: Page, picture_of: Sa
     card.get_by_role("button", name="Reset all").focus()
     focus.keyboard.press("Enter")
     expect(undo).to_be_visible()
+    focus.keyboard.press("Escape")
 
 
 def test_a_flag_with_a_hostile_note_is_set_found_and_closed_by_keyboard(
-    focus: Page, server: Server, picture_of: Save
+    focus: Page, server: Site, picture_of: Save
 ) -> None:
     name = picture(focus)
     focus.keyboard.press("f")
-    focus.wait_for_timeout(400)
     focus.keyboard.type(HOSTILE)
     focus.keyboard.press("Enter")
     flag = focus.get_by_role("list", name="Flags of this picture")
@@ -145,11 +142,7 @@ def test_a_flag_with_a_hostile_note_is_set_found_and_closed_by_keyboard(
         assert [f.closed_by for f in service.flags(closed=True)] == ["ana"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_where_the_model_looks_is_drawn_and_said(
-    server: Server, open_page: OpenPage, picture_of: Save, scheme: str
-) -> None:
-    page = opened(open_page(server.address, scheme=scheme, user=f"looks {scheme}"))
+def test_where_the_model_looks_is_drawn_and_said(focus: Page, picture_of: Save) -> None:
     asked: list[str] = []
 
     def answer(route: Route) -> None:
@@ -163,17 +156,17 @@ def test_where_the_model_looks_is_drawn_and_said(
         body = {"rows": 6, "columns": 8, "values": values, "model_version": 1}
         route.fulfill(json={**body, "kind": "activation"})
 
-    page.route("**/attention", answer)
-    page.keyboard.press("a")
-    drawn = page.get_by_role("img", name=re.compile("looks for .*: strongest in the upper left"))
+    focus.route("**/attention", answer)
+    focus.keyboard.press("a")
+    drawn = focus.get_by_role("img", name=re.compile("looks for .*: strongest in the upper left"))
     expect(drawn).to_be_visible()
-    picture_of(page, f"focus-attention-{scheme}")
-    page.keyboard.press("a")
+    in_both_themes(focus, picture_of, "focus-attention")
+    focus.keyboard.press("a")
     expect(drawn).to_be_hidden()
 
 
 def test_a_picture_whose_file_is_gone_is_said_and_the_work_goes_on(
-    focus: Page, server: Server, picture_of: Save
+    focus: Page, server: Site, picture_of: Save
 ) -> None:
     gone = server.workspace.path.parent / "photos"
     with AnnotationService(server.workspace) as service:
@@ -189,7 +182,7 @@ def test_a_picture_whose_file_is_gone_is_said_and_the_work_goes_on(
     expect(focus.get_by_text(f"{image.file_name} is missing (put it back")).to_be_visible()
     picture_of(focus, "focus-picture-gone")
     focus.keyboard.press("Enter")
-    expect(focus.locator(".focus .notice")).to_contain_text("nothing was marked")
+    expect(focus.locator(".notice[data-kind=error]")).to_contain_text("nothing was marked")
     focus.keyboard.press("Space")
     expect(focus.locator(".focus .stage img")).to_be_visible()
 

@@ -255,12 +255,13 @@ function makeView(send, getState, pictures, session) {
       selected: state.selected,
       why: state.why && Boolean(image?.model_version),
       hasModel: Boolean(image?.model_version),
+      blind: Boolean(image?.blind),
       keys: session.keys,
       evidenceOf: (category) => state.evidence.get(evidenceKey(image.id, category)),
     });
     const further = image ? moreHere(state).length : 0;
     more.hidden = further === 0;
-    attr(more, "text", `${plural(Math.min(9, further), "more suggestion")} of ${further}`);
+    attr(more, "text", `${plural(Math.min(9, further), image?.blind ? "more question" : "more suggestion")} of ${further}`);
     done.hidden = !image || list.some((row) => row.open);
     attr(done, "text", further ? "All of these are decided." : `Everything is ${again ? "answered" : "decided"} here. Enter goes on.`);
     const line = image ? modelHint(state) : null;

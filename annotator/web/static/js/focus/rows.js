@@ -119,8 +119,9 @@ export function makeRows(send, thumbnailUrl, edges) {
   }
 
   function render(image, rows, context) {
-    // Another picture gets new rows: a thumbnail or a text of the old one must not flash up.
-    const key = (row) => `${image}:${row.category}`;
+    // Another picture gets new rows: a thumbnail or a text of the old one must not flash up. So does
+    // one that is asked blind now: of what was told of it before nothing is left.
+    const key = (row) => `${image}:${row.category}:${context.blind}`;
     keyed(element, rows, key, create, (item, row) =>
       patch(item, row, { ...context, evidence: context.evidenceOf(row.category) }),
     );

@@ -271,7 +271,7 @@ class CategoryChanges:
             row = _row(connection, category_id)
             before = category_rows.positions(connection)
             order = [ident for ident in before if ident != category_id]
-            order.insert(place - 1, category_id)
+            order.insert(min(place - 1, len(order)), category_id)
             after = {ident: number for number, ident in enumerate(order, start=1)}
             moved = {ident: number for ident, number in after.items() if before[ident] != number}
             category_rows.set_positions(connection, moved)

@@ -19,7 +19,7 @@ from annotator.cli.shared import (
     service_of,
     user_of,
 )
-from annotator.wording import counted
+from annotator.wording import counted, per_cent
 
 contract_app = group(
     "contract", "Automatic decisions with a promise that blind answers have proved."
@@ -38,8 +38,8 @@ def look_again(
     from annotator.console import say, table
 
     with service_of(workspace) as service:
-        found = service.looking_again.cells(limit)
         names = {one.id: one.name for one in service.categories()}
+        found = service.looking_again.cells(limit)
         files = {one.image_id: service.image(one.image_id).file_name for one in found}
     if not found:
         say("Nothing that is decided contradicts the model, or there is no model yet.")
@@ -49,7 +49,7 @@ def look_again(
             files[one.image_id],
             names[one.category_id],
             "present" if one.state > 0 else "absent",
-            f"{one.probability:.0%}",
+            per_cent(one.probability, 0),
         )
         for one in found
     ]

@@ -221,7 +221,7 @@ def test_moving_renumbers_and_is_taken_back(project: Project) -> None:
     move = project.service.category_changes.move
     change = move(project.ana, 4, 1, key="to-the-top")
     assert [c.id for c in change.categories] == [4, 1, 2, 3]
-    move(project.ana, 4, 99, key="to-the-end")
+    move(project.ana, 4, 10**30, key="to-the-end")
     assert [c.id for c in project.service.categories()] == [1, 2, 3, 4]
     with pytest.raises(InvalidInput, match="1 is the top"):
         move(project.ana, 4, 0, key="nowhere")

@@ -87,6 +87,7 @@ def test_the_command_lists_the_same_cells(doubtful: Project) -> None:
     ]
     listed = CliRunner().invoke(app, ["look-again", "-w", str(doubtful.workspace.path)])
     assert (listed.exit_code, listed.output.count("absent")) == (0, 3)
+    assert "95 %" in listed.output
 
 
 def test_a_row_tells_what_the_model_says_and_why(doubtful: Project) -> None:

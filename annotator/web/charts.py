@@ -24,6 +24,9 @@ OTHERS = "#8b95a7"
 LONGEST = 26
 """Letters of a name beside an axis; the whole name stands in the hover text."""
 
+LONGEST_IN_LEGEND = 40
+"""Letters of a name in a legend; a longer one would take the room of the chart."""
+
 _FONT = {"family": "system-ui, sans-serif", "size": 13}
 
 
@@ -90,7 +93,7 @@ def area(name: str, x: Sequence[Any], y: Sequence[Any], colour: str) -> dict[str
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": plain(name),
+        "name": plain(name, LONGEST_IN_LEGEND),
         "x": list(x),
         "y": list(y),
         "stackgroup": "one",
@@ -107,7 +110,7 @@ def line(
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": plain(name),
+        "name": plain(name, LONGEST_IN_LEGEND),
         "x": list(x),
         "y": list(y),
         "line": {"width": 2, "color": colour},
@@ -122,7 +125,7 @@ def bars(
     """Bars, one per value of x; of y if ``orientation`` is "h"."""
     return {
         "type": "bar",
-        "name": plain(name),
+        "name": plain(name, LONGEST_IN_LEGEND),
         "x": list(x),
         "y": list(y),
         "marker": {"color": colour, "line": {"width": 0}},

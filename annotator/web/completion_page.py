@@ -57,7 +57,7 @@ def make_standing(service: AnnotationService) -> Part:
             elem_classes="note",
         )
         unmeasured = gr.HTML(_UNMEASURED, apply_default_css=False, elem_classes="note")
-        wrong = table(WRONG_COLUMNS, "Still wrong")
+        wrong = table(WRONG_COLUMNS, "Still wrong", widths=["34%", "22%", "14%", "30%"], wrap=True)
     leads_to(buttons["audit"], "Focus", "audit")
     leads_to(buttons["sweep"], "Sweep")
     leads_to(buttons["focus"], "Focus")

@@ -200,7 +200,10 @@ class _Proposal:
         self.refused = plain_line("Why not")
         with gr.Column(visible=False) as self.outcome:
             self.words = plain_line("What it would ask")
-            self.counts = table(PREVIEW_COLUMNS, "What it would ask, by category", height=240)
+            self.counts = table(
+                PREVIEW_COLUMNS, "What it would ask, by category", widths=["60%", "20%", "20%"],
+                height=240, wrap=True,
+            )  # fmt: skip
             self.propose = gr.Button("Propose", variant="primary", scale=0, min_width=200)
 
     def connect(self, service: AnnotationService, chosen: _Chosen) -> None:

@@ -64,7 +64,9 @@ def make_categories(service: AnnotationService) -> tuple[list[Any], Refresh]:
     """Build the part; returns what is to be refreshed with the page, and what reads it."""
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Categories")
-        counts = table(COUNT_COLUMNS, "Cells", height=340)
+        counts = table(
+            COUNT_COLUMNS, "Cells", widths=["58%", "14%", "14%", "14%"], height=340, wrap=True
+        )
         with gr.Row():
             with gr.Column(min_width=280):
                 names = gr.Textbox(
@@ -77,7 +79,10 @@ def make_categories(service: AnnotationService) -> tuple[list[Any], Refresh]:
                 editor = _Editor()
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Last changes")
-        changes = table(CHANGE_COLUMNS, "Last changes", height=240, wrap=True)
+        changes = table(
+            CHANGE_COLUMNS, "Last changes", widths=["15%", "17%", "44%", "10%", "14%"], height=240,
+            wrap=True,
+        )  # fmt: skip
         with gr.Row(elem_classes="buttons"):
             event = gr.Dropdown([], label="Change", min_width=280)
             back = gr.Button("Take it back", scale=0, min_width=120)

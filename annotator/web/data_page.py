@@ -73,7 +73,7 @@ def make_data_page(
                 unsaved = plain_line("Why not")
     with gr.Column(elem_classes="card"):
         gr.Markdown("## People")
-        everybody = table(PEOPLE_COLUMNS, "People")
+        everybody = table(PEOPLE_COLUMNS, "People", widths=["40%", "12%", "28%", "20%"], wrap=True)
     seen = gr.State("")
 
     def refresh(seen_: str) -> list[Any]:

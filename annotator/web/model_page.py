@@ -103,7 +103,10 @@ def make_model_page(
             apply_default_css=False,
             elem_classes="note",
         )
-        thresholds = table(THRESHOLD_COLUMNS, "Thresholds", height=_TALL, wrap=True)
+        thresholds = table(
+            THRESHOLD_COLUMNS, "Thresholds", widths=["52%", "24%", "12%", "12%"], height=_TALL,
+            wrap=True,
+        )  # fmt: skip
     with gr.Accordion("Log of the trainer", open=False, elem_classes="card"):
         log = gr.Textbox(
             show_label=False, label="Log of the trainer", interactive=False, container=False,

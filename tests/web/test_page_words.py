@@ -13,7 +13,7 @@ from web_site import NAMES, Site
 from annotator.errors import Conflict
 from annotator.progress import Activity
 from annotator.types import Job, ModelVersion, Status
-from annotator.web.charts import keep_few, plain
+from annotator.web.charts import LONGEST_IN_LEGEND, bars, keep_few, plain
 from annotator.web.model_words import (
     facts,
     quality_chart,
@@ -128,6 +128,11 @@ def test_names_in_charts_are_no_markup(site: Site) -> None:
     assert all("<img" not in json.dumps(trace["customdata"]) for trace in drawn["data"])
     assert plain(NAMES[3]) in drawn["data"][0]["customdata"][3][0]
     assert plain("$x$ & <b>") == "\u2060$x\u2060$ &amp; &lt;b&gt;"
+
+
+def test_a_long_name_leaves_room_for_the_chart() -> None:
+    drawn = bars("n" * 200, [1], [1], "#000")
+    assert drawn["name"] == "n" * (LONGEST_IN_LEGEND - 1) + "…"
 
 
 def test_categories_are_found_and_ordered(site: Site) -> None:

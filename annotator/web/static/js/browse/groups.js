@@ -7,6 +7,7 @@ import { options } from "./head.js";
 const PAGE = 20;
 const THUMBS = 24;
 const AGREED_SHOWN = 12;
+const DIFFERING_SHOWN = 6;
 
 /**
  * @param {object} options
@@ -90,11 +91,19 @@ export function makeGroups({ send, decideCells, getState, session }) {
       { "aria-label": `${plural(pictures.length, "picture")} that look alike` },
       h("p.size", { text: `${plural(pictures.length, "picture")}, ${percent(group.similarity)} alike or more` }),
       h("ul.thumbs", {}, ...thumbs, rest > 0 ? h("li.quiet", { text: `and ${rest} more` }) : null),
-      ...differing.map((label) => differs(group, label, thumbs)),
+      ...disagreement(differing.map((label) => differs(group, label, thumbs))),
       agreed.length ? agreement(group, agreed) : null,
       ask(group),
     );
     return element_;
+  }
+
+  /** The first few; of a thousand categories many can differ, and the rest opens on demand. */
+  function disagreement(lines) {
+    const [first, rest] = [lines.slice(0, DIFFERING_SHOWN), lines.slice(DIFFERING_SHOWN)];
+    if (!rest.length) return first;
+    const summary = h("summary", { text: `More labels that differ: ${rest.length}` });
+    return [...first, h("details.differing", {}, summary, ...rest)];
   }
 
   /** "cup is present in 2, absent in 1: a mistake?" with what to make of it. */

@@ -190,6 +190,30 @@ test("in another queue, or opened from another page, the same picture asks nothi
   assert.deepEqual(rowsHere(visited).map((row) => row.category), [3]);
 });
 
+test("the next page leaves the rows of the picture that is open", () => {
+  const [answered] = run(opened(image(1)), { type: "slot", slot: 1, value: -1, key: "k" });
+  const later = image(1, { revision: 1, again: [said(5, 0.03)] });
+  const page = { images: [later, image(2)], position: 1, total: 2, asked: answered.asked };
+  const [state] = run(answered, { type: "page", ...page });
+  assert.deepEqual(rowsHere(state).map((row) => row.category), [2, 5]);
+  const [, effects] = run(state, { type: "slot", slot: 1, value: 1, key: "l" });
+  assert.equal(sent(effects)[0].source, "look-again");
+  assert.deepEqual(state.ahead, [2]);
+});
+
+test("a new model version is asked for what it contradicts; the open picture stays", () => {
+  const status = (id) => ({ model: { id, number: id }, counts: { categories: 5, images: 2 } });
+  const [before] = run(opened(image(1), image(2)), { type: "status", status: status(1) });
+  const [asking, effects] = run(before, { type: "status", status: status(2) });
+  assert.deepEqual(effects.map((one) => [one.type, one.after]), [["fetch", null]]);
+  const fresh = image(2, { model_version: 2, again: [said(5, 0.02)] });
+  const page = { images: [image(1, { again: [] }), fresh], position: 1, total: 2, asked: asking.asked };
+  const [state] = run(asking, { type: "page", ...page });
+  assert.deepEqual(rowsHere(state).map((row) => row.category), [2, 5]);
+  const [next] = run(state, { type: "next" });
+  assert.deepEqual(rowsHere(next).map((row) => row.category), [5]);
+});
+
 test("an empty queue says that nothing is contradicted", () => {
   const [state] = run(
     { ...initialState(), queue: "look-again", status: { counts: { categories: 5, images: 2 } } },

@@ -6,6 +6,9 @@ import { percent, verdict } from "../words.js";
 /** Name of the queue, and of the decisions made in it. */
 export const LOOK_AGAIN = "look-again";
 
+/** Above its rows. */
+export const HEADING = "Decided, but the model disagrees";
+
 const MADE = {
   import: ({ state, user }) => `imported as ${verdict(state)}${user ? ` by ${user}` : ""}`,
   contract: ({ state }) => `decided ${verdict(state)} under a contract`,
@@ -19,6 +22,11 @@ export function handedOut(image) {
     return cell ? [{ ...row, again: true, was: cell.state, made: madeText(cell) }] : [];
   });
   return { ...image, again: rows };
+}
+
+/** The picture on screen as the server has it now: what is asked of it stays as it was opened. */
+export function asOpen(state, image) {
+  return { ...image, again: state.images.get(image.id)?.again ?? [] };
 }
 
 /** "marked absent by ana", "imported as absent". */

@@ -3,7 +3,7 @@
 import { attr, h } from "../dom.js";
 import { makeNotices } from "../notices.js";
 import { plural } from "../words.js";
-import { rowsAgain } from "./again.js";
+import { HEADING, rowsAgain } from "./again.js";
 import { emptyState, modelHint } from "./empty.js";
 import { makeFlagList, makeFlagging } from "./flagging.js";
 import { makeFrame } from "./frame.js";
@@ -286,7 +286,7 @@ function makeView(send, getState, pictures, session) {
 }
 
 function headingOf(image, again) {
-  if (again) return "Decided, but the model disagrees";
+  if (again) return HEADING;
   return image?.blind ? "Asked, without a suggestion" : "Suggested, most useful first";
 }
 

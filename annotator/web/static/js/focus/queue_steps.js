@@ -1,7 +1,7 @@
 // Steps through the queue: pages of pictures, forward, back, pictures from other pages.
 
 import { without } from "../notices.js";
-import { LOOK_AGAIN, asksAgain, handedOut, rowsAgain } from "./again.js";
+import { LOOK_AGAIN, asOpen, asksAgain, handedOut, rowsAgain } from "./again.js";
 import { freshList, takeImages } from "./lists.js";
 import { announce, askable, cellsOf, currentImage, rowsHere, say } from "./state.js";
 import { forgetMaps, withEvidence } from "./why_steps.js";
@@ -18,11 +18,14 @@ export function fetch(state, after, open = false) {
 
 export function takePage(state, { images: found, position, total, blind, asked, open, at }) {
   if (asked !== state.asked) return [state, []]; // the person was faster than the answer
-  const images = found.map((image) => ({ ...handedOut(image), ...(blind && { blind: true }) }));
+  const current = open ? null : (currentImage(state)?.id ?? null);
+  const images = found.map((image) => ({
+    ...(image.id === current ? asOpen(state, image) : handedOut(image)),
+    ...(blind && { blind: true }),
+  }));
   const taken = takeImages(state, images, at, { keepLists: true });
   const positions = new Map(state.positions);
   images.forEach((image, i) => positions.set(image.id, position + i));
-  const current = open ? null : (currentImage(state)?.id ?? null);
   // The server may not have the newest decisions yet and hand a picture out that is done.
   const done = (image) => isDone(state.queue, taken.images.get(image.id), cellsOf(taken, image.id));
   const ahead = images
@@ -77,7 +80,11 @@ export function takeStatus(state, { status }) {
   let next = { ...state, status };
   const effects = [];
   if (state.ready && state.status && version !== null && version !== before) {
-    effects.push({ type: "refresh", images: askable(state, state.ahead) });
+    if (state.queue === LOOK_AGAIN && currentImage(state) && !state.fetching) {
+      const [asking, fetching] = fetch(next, null); // it contradicts other cells
+      next = asking;
+      effects.push(...fetching);
+    } else effects.push({ type: "refresh", images: askable(state, state.ahead) });
     next = forgetMaps(next);
     next = say(next, `Model ${status.model.number} is ready; used from the next picture on.`, "model");
   }

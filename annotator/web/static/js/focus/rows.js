@@ -2,11 +2,13 @@
 
 import { attr, h, keyed } from "../dom.js";
 import { percent, verdict } from "../words.js";
-import { againLines } from "./again.js";
+import { HEADING, againLines } from "./again.js";
 import { capOf } from "./keys.js";
 import { makeSight } from "./sight.js";
 import { rowLabel } from "./state.js";
 import { whyElements } from "./why.js";
+
+const SUGGESTED = "Suggested categories, most useful first";
 
 /**
  * @param {(action: object) => void} send
@@ -14,7 +16,7 @@ import { whyElements } from "./why.js";
  * @param {() => {top: number, bottom: number}} edges see sight.js
  */
 export function makeRows(send, thumbnailUrl, edges) {
-  const element = h("ol.rows", { "aria-label": "Suggested categories, most useful first" });
+  const element = h("ol.rows", { "aria-label": SUGGESTED });
   const below = h("button.below", { type: "button", hidden: true, onclick: showBelow });
   const sight = makeSight({
     edges,
@@ -125,6 +127,7 @@ export function makeRows(send, thumbnailUrl, edges) {
     keyed(element, rows, key, create, (item, row) =>
       patch(item, row, { ...context, evidence: context.evidenceOf(row.category) }),
     );
+    attr(element, "aria-label", rows.some((row) => row.again) ? HEADING : SUGGESTED);
     sight.watch([...element.children].map((row) => row.parts.head));
     if (context.selected !== element.selectedBefore) {
       element.selectedBefore = context.selected;

@@ -240,7 +240,15 @@ def plot(path: Path, shares: Mapping[str, NDArray[np.float64]], draws: int) -> N
     for row, (name, share) in enumerate(shares.items()):
         broken = share > 1
         height = row + rng.uniform(-0.25, 0.25, len(share))
-        axes.plot(share[~broken], height[~broken], ".", color="C0", markersize=3, alpha=0.5)
+        axes.plot(
+            share[~broken],
+            height[~broken],
+            ".",
+            color="C0",
+            markersize=3,
+            alpha=0.5,
+            rasterized=True,
+        )  # hundreds of points are smaller as a picture
         axes.plot(share[broken], height[broken], ".", color="C3", markersize=5)
         told = f"{name}\n{len(share)} of {draws} proved, {int(broken.sum())} broken"
         axes.text(-0.02, row, told, ha="right", va="center", fontsize=8)

@@ -143,6 +143,21 @@ def test_any_category_in_a_few_letters(focus: Page) -> None:
     expect(focus.get_by_role("combobox", name="Any category")).to_be_hidden()
 
 
+def test_a_key_right_after_the_list_of_names_closes_is_not_lost(focus: Page) -> None:
+    name = first_row(focus)
+    focus.keyboard.type("/kn")
+    expect(focus.get_by_role("combobox", name="Any category")).to_be_focused()
+    focus.evaluate(
+        """() => { // both before the browser draws again
+            for (const [key, code] of [["Escape", "Escape"], ["1", "Digit1"]]) {
+                const event = new KeyboardEvent("keydown", { key, code, bubbles: true });
+                document.activeElement.dispatchEvent(event);
+            }
+        }"""
+    )
+    expect(chip(focus, name, "present")).to_be_visible()
+
+
 def test_a_refused_change_is_taken_back_and_said(focus: Page, picture_of: Save) -> None:
     name = first_row(focus)
     focus.route(

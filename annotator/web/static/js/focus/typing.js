@@ -81,6 +81,8 @@ export function makeTyping(send, getState) {
   function render(state) {
     element.hidden = !state.typing;
     if (!state.typing) {
+      // A hidden field keeps the keyboard until the next frame, and a quick key would be lost in it.
+      if (element.contains(document.activeElement)) document.activeElement.blur();
       input.value = "";
       return;
     }

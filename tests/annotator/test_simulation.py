@@ -94,6 +94,7 @@ def test_a_contract_is_played_once_per_target_and_others_to_the_lowest() -> None
 def test_another_round_is_played_only_while_it_spares_more_blind_answers_than_it_takes() -> None:
     assert worth_a_round([None, None], 100)
     assert worth_a_round([None, 5_000, 2_000], 600)
+    assert worth_a_round([6_000, 2_000], 600)
     assert not worth_a_round([6_000, 2_000, 1_000], 600)
     assert not worth_a_round([1_000, 1_100], 50)
 

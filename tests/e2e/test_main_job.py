@@ -84,7 +84,9 @@ def test_a_person_labels_and_the_model_learns(
     page.keyboard.type("ana")
     page.keyboard.press("Enter")
     expect(page.locator(".focus .row")).to_have_count(len(NAMES))
-    expect(page.get_by_text("waiting: no labels yet")).to_be_visible()
+    expect(page.get_by_text("waiting: no labels yet")).to_be_visible(
+        timeout=120_000
+    )  # torch starts
     picture_of(page, "focus-nothing-known")
 
     # A few pictures by keyboard alone, and there is a model.

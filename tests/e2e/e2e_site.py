@@ -38,8 +38,7 @@ import sys
 from pathlib import Path
 from annotator.settings import Workspace
 from annotator.web.app import run_server
-workspace, port, train = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "train"
-run_server(Workspace.open(workspace), port=port, train=train)
+run_server(Workspace.open(Path(sys.argv[1])), port=int(sys.argv[2]), train=False)
 """
 
 
@@ -179,7 +178,6 @@ class Server:
     """`run_server` in a process of its own, which can be killed and started again."""
 
     workspace: Workspace
-    train: bool = False
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -188,8 +186,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, wait: bool = True) -> None:
-        mode = "train" if self.train else "serve"
-        command = [sys.executable, "-c", _SERVE, str(self.workspace.path), str(self.port), mode]
+        command = [sys.executable, "-c", _SERVE, str(self.workspace.path), str(self.port)]
         self.process = subprocess.Popen(command)
         while wait and not self.answers():
             assert self.process.poll() is None, "the server ended"

@@ -199,6 +199,34 @@ test("a blind picture is an ordinary one again in another queue", () => {
   assert.equal(Boolean(currentImage(next).blind), false);
 });
 
+test("the way back to a picture that is asked blind by now shows nothing of what was told of it", () => {
+  const about = { image: 1, category: 1 };
+  const [seen] = run(
+    opened([image(1, { suggestions: [suggestion(1, 0.93)] }), image(2)]),
+    { type: "evidence", ...about, evidence: { model: 1, revision: 0, cells: [] } },
+    { type: "map", ...about, map: { values: [1] } },
+    { type: "next" },
+    { type: "queue", queue: "audit" },
+  );
+  const questions = page([asked(3), asked(1)], { asked: seen.asked, open: true, blind: true });
+  const [state] = run(seen, questions, { type: "previous" }, { type: "previous" });
+  assert.deepEqual([currentImage(state).id, currentImage(state).blind], [1, true]);
+  assert.deepEqual(rowsHere(state).map((row) => [row.category, row.probability]), [[2, null]]);
+  const [late] = run(state, { type: "evidence", ...about, evidence: {} }, { type: "map", ...about, map: {} });
+  assert.deepEqual([late.evidence.size, late.maps.size], [0, 0]);
+  const [, effects] = run(state, { type: "slot", slot: 1, value: 1, key: "k" });
+  assert.deepEqual(effects[0].entry.cells, [{ image: 1, category: 2, state: 1 }]);
+});
+
+test("a picture that is asked blind while it is open shows the questions from then on, and back", () => {
+  const [seen] = run(opened([image(1)]), { type: "queue", queue: "audit" });
+  const [blind] = run(seen, page([asked(1)], { asked: seen.asked, blind: true }));
+  assert.deepEqual(rowsHere(blind).map((row) => [row.category, row.probability]), [[2, null]]);
+  assert.equal(blind.selected, 2);
+  const [open] = run(blind, page([image(1)], { asked: blind.asked }));
+  assert.equal(rowsHere(open).length, 3);
+});
+
 test("a map is asked for again only while it is being worked out and looked at", () => {
   const unexplained = run(opened([image(1)]), { type: "why" })[0];
   const [state, effects] = run(unexplained, { type: "attention" });

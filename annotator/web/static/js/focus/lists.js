@@ -17,24 +17,36 @@ export function freshList(state, id) {
 
 /** Newest revision wins; the list of an open picture follows in place. */
 export function takeImages(state, images, at, { keepLists = false } = {}) {
-  const next = { ...state, images: new Map(state.images), lists: new Map(state.lists) };
+  let next = { ...state, images: new Map(state.images), lists: new Map(state.lists) };
   for (const image of images ?? []) {
     const old = next.images.get(image.id);
     // What is asked blind stays blind: other answers carry what it must not show.
     if (old?.blind && !image.blind && !keepLists) continue;
     // Only a queue says what is looked at again; other answers leave it.
     const again = image.again ?? old?.again ?? null;
-    if (Boolean(old?.blind) === Boolean(image.blind) && !isNewer(image, old)) {
+    const turned = Boolean(old) && Boolean(old.blind) !== Boolean(image.blind);
+    if (!turned && !isNewer(image, old)) {
       next.images.set(image.id, { ...old, again });
       continue;
     }
     next.images.set(image.id, { ...image, again });
+    if (turned) next = toldAnew(next, image.id);
     const list = next.lists.get(image.id);
     // Numbers of another model version would change the order that was promised to stay.
     if (list && !keepLists && list.model === (image.model_version ?? null)) {
       next.lists.set(image.id, followed(next, next.images.get(image.id), list, at ?? 0));
     }
   }
+  return next;
+}
+
+/** Asked blind from now on, or no longer: nothing of what the page told of the picture so far stays. */
+function toldAnew(state, id) {
+  const others = (answers) => new Map([...answers].filter(([key]) => !key.startsWith(`${id}:`)));
+  const lists = new Map(state.lists);
+  if (lists.has(id)) lists.set(id, freshList(state, id));
+  const next = { ...state, lists, evidence: others(state.evidence), maps: others(state.maps) };
+  if (currentImage(next)?.id === id) next.selected = lists.get(id)?.rows[0]?.category ?? null;
   return next;
 }
 

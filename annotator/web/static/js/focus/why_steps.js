@@ -26,13 +26,15 @@ export function withEvidence(state) {
   return [state, effects];
 }
 
-/** Reasons have come. */
+/** Reasons have come; too late for a picture that is asked blind by now. */
 export function takeEvidence(state, { image, category, evidence }) {
+  if (state.images.get(image)?.blind) return [state, []];
   return [{ ...state, evidence: kept(state.evidence, image, category, evidence) }, []];
 }
 
 /** A map has come, or why there is none; `again`: it is being worked out. */
 export function takeMap(state, { image, category, map }) {
+  if (state.images.get(image)?.blind) return [state, []];
   const next = { ...state, maps: kept(state.maps, image, category, map) };
   if (currentImage(state)?.id !== image || state.selected !== category) return [next, []];
   const again = map.again && state.attention;

@@ -340,7 +340,8 @@ def checked(connection: Connection, contract: Contract) -> list[Checked]:
 
 def after_undo(connection: Connection, event_id: int) -> None:
     """Keep contracts and audits true when an event is undone."""
-    db.ask_again(connection, event_id)
+    for contract_id in sorted(db.ask_again(connection, event_id)):
+        _look_again(connection, require(db.one(connection, contract_id), "contract", contract_id))
     contract = db.of_event(connection, event_id)
     if contract is not None and contract.status == db.ACTIVE:
         db.change(connection, contract.id, status=db.UNDONE, note="taken back by undo")
@@ -401,6 +402,17 @@ def _ask(
         for place, cell in zip(places, cells.tolist(), strict=True)
     ]
     db.add_audits(connection, rows)
+
+
+def _look_again(connection: Connection, contract: Contract) -> None:
+    """Forget a proof whose answers were taken back; the look that it took stays spent."""
+    if contract.event_id is None and contract.config.get("looked"):
+        config = contract.config | {"looked": False}
+        # A proposal that ended may come back (`leaving`), and keeps saying why until then.
+        note = "" if contract.status == db.PROPOSED else contract.note
+        db.change(
+            connection, contract.id, threshold=None, cells=0, bound=1.0, config=config, note=note
+        )
 
 
 def _settle_finish(

@@ -116,8 +116,12 @@ _ANSWER = (
 )
 
 
-def ask_again(connection: Connection, event_id: int) -> None:
-    """Take back the blind answers of an event that is undone."""
+def ask_again(connection: Connection, event_id: int) -> set[int]:
+    """Take back the blind answers of an event that is undone; returns the contracts concerned."""
+    c = t.audit.c
+    found = select(c.contract_id).where(c.event_id == event_id).distinct()
+    concerned = set(connection.execute(found).scalars())
     connection.execute(
-        update(t.audit).where(t.audit.c.event_id == event_id).values(state=None, event_id=None)
+        update(t.audit).where(c.event_id == event_id).values(state=None, event_id=None)
     )
+    return concerned

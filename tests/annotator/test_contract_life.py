@@ -244,6 +244,25 @@ def test_undoing_a_blind_answer_asks_again(made: Contracted) -> None:
     assert undone.images == ()  # what else is known of the picture would sway the second answer
 
 
+def test_a_proof_does_not_outlive_an_answer_that_was_taken_back(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "accept", target=0.1, seed=3)
+    page = made.project.service.next_images(made.project.bo, "audit", count=100)
+    cells = [CellChange(i.id, s.category_id, 1) for i in page.images for s in i.suggestions]
+    made.project.service.decide(made.project.bo, cells, key="b", source="audit")
+    proved = made.completion.contract(1)
+    assert proved.stage == "proved"
+    made.project.undo(made.project.bo)
+    again = made.completion.contract(1)
+    assert (again.stage, again.answered) == ("asking", 0)
+    assert "would decide up to" in again.words()
+    with pytest.raises(Conflict, match="is not proved"):
+        made.completion.apply(made.project.ana, 1, key="a")
+    made.answer_all(lambda state: -1)
+    found = made.completion.contract(1)
+    assert (found.stage, found.wrong) == ("unproved", found.asked)
+    assert found.contract.config["level"] > proved.contract.config["level"]
+
+
 def test_right_answers_afterwards_keep_a_contract_and_ask_on(made: Contracted) -> None:
     state = made.proved()
     made.completion.apply(made.project.ana, state.contract.id, key="a")

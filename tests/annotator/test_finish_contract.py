@@ -125,6 +125,20 @@ def test_no_cell_is_asked_twice_and_risky_ones_are_asked_more_often(made: Finish
     assert risk.mean() > 0.03  # over all cells it is about 0.02
 
 
+def test_a_proof_does_not_outlive_an_answer_that_was_taken_back(made: Finishing) -> None:
+    made.propose()
+    made.answer()
+    proved = made.state()
+    made.project.undo(made.project.bo)
+    again = made.state()
+    assert (proved.stage, again.stage) == ("proved", "asking")
+    assert again.contract.threshold is None
+    with pytest.raises(Conflict, match="is not proved"):
+        made.completion.apply(made.project.ana, 1, key="a")
+    made.answer()
+    assert made.state().stage == "proved"
+
+
 def test_answers_against_the_model_prove_nothing(made: Finishing) -> None:
     made.propose()
     made.answer(lambda state: -state)

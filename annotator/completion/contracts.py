@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import require
-from annotator.completion import finishing, leaving, pools
+from annotator.completion import finishing, leaving
 from annotator.completion.drafting import Draft
 from annotator.completion.planning import bound_after, level_of_look
 from annotator.completion.pools import Pool
@@ -212,6 +212,8 @@ def apply(
 ) -> Event:
     """Decide the cells as one event, and go on auditing them.
 
+    The pool is needed no more once the transaction is committed; until then it stays.
+
     Raises:
         Conflict: if it is not proved, or what people decided since has used up its promise.
     """
@@ -255,7 +257,6 @@ def apply(
     )
     active = require(db.one(connection, contract.id), "contract", contract.id)
     _watch_on(connection, active, at)
-    pools.remove(workspace, contract.id)
     return require(store.event(connection, event_id), "event", event_id)
 
 
@@ -407,7 +408,7 @@ def _ask(
 def _look_again(connection: Connection, contract: Contract) -> None:
     """Forget a proof whose answers were taken back; the look that it took stays spent."""
     if contract.event_id is None and contract.config.get("looked"):
-        config = contract.config | {"looked": False}
+        config = dict(contract.config) | {"looked": False}
         # A proposal that ended may come back (`leaving`), and keeps saying why until then.
         note = "" if contract.status == db.PROPOSED else contract.note
         db.change(

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import asking, contracts, drafting, finishing
+from annotator.completion import asking, contracts, drafting, finishing, pools
 from annotator.completion.contracts import ContractState
 from annotator.completion.drafting import Draft, Preview, Promise
 from annotator.completion.planning import Kind
@@ -224,7 +224,9 @@ class Completion:
                     digest=digest,
                     at=self._clock(),
                 )
-            return contracts.state(connection, self._one(connection, contract_id))
+            state = contracts.state(connection, self._one(connection, contract_id))
+        pools.remove(self._workspace.path, contract_id)
+        return state
 
     def withdraw(
         self, user_id: int | None, contract_id: int, *, key: str, reason: str = ""

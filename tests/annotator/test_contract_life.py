@@ -16,6 +16,7 @@ from label_project import NAMES, Project, make_project
 from typer.testing import CliRunner
 
 from annotator.cli import app
+from annotator.completion import contracts
 from annotator.completion.contracts import WATCH_ANSWERS
 from annotator.completion.pools import Pool
 from annotator.db import contracts as db
@@ -82,6 +83,22 @@ def test_a_damaged_pool_is_refused(made: Contracted) -> None:
     assert file.exists()
     with pytest.raises(WorkspaceError, match="not those that were drawn from"):
         made.completion.apply(made.project.ana, 1, key="a")
+
+
+def test_the_pool_stays_until_what_was_applied_is_committed(made: Contracted) -> None:
+    contract = made.proved().contract
+    path, ana = made.project.workspace.path, made.project.ana
+
+    def apply_and_fail() -> None:
+        at = made.project.clock()
+        with made.project.service.database.writing() as connection:
+            contracts.apply(connection, path, contract, user_id=ana, key="a", digest="d", at=at)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        apply_and_fail()
+    assert made.completion.apply(ana, contract.id, key="a").stage == "active"
+    assert list((path / "contracts").iterdir()) == []
 
 
 @pytest.mark.parametrize(("kind", "target"), [("accept", 0.1), ("reject", 0.2)])

@@ -37,13 +37,13 @@ from annotator.db import contracts as contract_table
 from annotator.db import flags as flag_table
 from annotator.db import leases, offers, store
 from annotator.db.cells import Cells
-from annotator.db.engine import Database
+from annotator.db.engine import CONNECTIONS, Database
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.idempotency import digest_of, done_before
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import BulkChange
 from annotator.key_settings import clean_keys
-from annotator.known_counts import KnownCounts
+from annotator.known_counts import KnownCounts, Pictures
 from annotator.looking_again import LookingAgain
 from annotator.names import clean_name, name_key
 from annotator.open_scores import OpenScores
@@ -132,10 +132,18 @@ class AnnotationService:
     Args:
         workspace: opened; its label database must exist (see `create`).
         clock: gives the time, aware.
+        connections: most connections to the database at once.
     """
 
-    def __init__(self, workspace: Workspace, *, clock: Callable[[], datetime] = _now) -> None:
-        self._set_up(workspace, Database.open(workspace.database_url), clock)
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        clock: Callable[[], datetime] = _now,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        database = Database.open(workspace.database_url, connections=connections)
+        self._set_up(workspace, database, clock)
 
     @classmethod
     def create(cls, workspace: Workspace, *, clock: Callable[[], datetime] = _now) -> Self:
@@ -669,21 +677,24 @@ class AnnotationService:
 
     def queues(self) -> list[QueueInfo]:
         """The queues there are, with how many pictures wait in each."""
+        pictures = self._known.now()  # has a connection of its own: before one is held here
         with self.database.reading() as connection:
             categories = store.count_categories(connection)
             return [
                 QueueInfo(name, kind.words, waiting, kind.blind)
                 for name, kind in QUEUES.items()
-                for waiting in [self._waiting(connection, name, categories)]
+                for waiting in [self._waiting(connection, name, categories, pictures)]
             ]
 
-    def _waiting(self, connection: Connection, queue: str, categories: int) -> int:
+    def _waiting(
+        self, connection: Connection, queue: str, categories: int, pictures: Pictures
+    ) -> int:
         """Pictures with something to decide in a queue."""
         if queue == AUDIT_QUEUE:
             return contract_table.count_open_audits(connection)[1]
         if queue == LOOK_AGAIN:
             return self.looking_again.count(connection)
-        return self._known.now().below(_closed_from(queue, categories))
+        return pictures.below(_closed_from(queue, categories))
 
     def next_images(
         self, user_id: int, queue: str, *, count: int = 1, after: int | None = None
@@ -708,6 +719,7 @@ class AnnotationService:
         if not 1 <= count <= 100:
             raise InvalidInput(f"count must be from 1 to 100, got {count}")
         order = self._prepared(queue)
+        pictures = self._known.now()
         with self.database.writing() as connection:
             require(store.user(connection, user_id), "user", user_id)
             now = self._clock()
@@ -722,7 +734,7 @@ class AnnotationService:
                 return self._page_again(connection, user_id, count, now)
             below = _closed_from(queue, store.count_categories(connection))
             mine = leases.own_leases(connection, user_id, queue, below)
-            total = self._known.now().below(below)
+            total = pictures.below(below)
             hand = Hand(connection, user_id, queue, below)
             new = hand.pick(order, count - len(mine), set(mine), total)
             leases.renew_leases(connection, user_id, queue, now + LEASE)

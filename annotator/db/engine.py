@@ -23,6 +23,10 @@ from annotator.errors import Conflict, InvalidInput, WorkspaceError
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one; a bulk import holds the lock for its whole length."""
 
+CONNECTIONS = 64
+"""Most connections of one process at once: more than a server has threads."""
+
+_KEPT_OPEN = 16  # of these, once they were needed
 _WRITER_LOCK = 0x1ABE1
 _OUT_OF_RANGE = "22003"  # how PostgreSQL calls a number that does not fit its column
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,17 +50,21 @@ class Database:
         return cls._prepared(url, new=True)
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, *, connections: int = CONNECTIONS) -> Database:
         """Open an existing database and bring an older one up to date.
+
+        Args:
+            url: where it is.
+            connections: most that are open at once; whoever wants one more waits.
 
         Raises:
             WorkspaceError: if it is missing, not a label database, damaged, cannot be reached, or
                 made by a newer program.
         """
-        return cls._prepared(url, new=False)
+        return cls._prepared(url, new=False, connections=connections)
 
     @classmethod
-    def _prepared(cls, url: str, *, new: bool) -> Database:
+    def _prepared(cls, url: str, *, new: bool, connections: int = CONNECTIONS) -> Database:
         parsed = _parse(url)
         shown = parsed.render_as_string(hide_password=True)
         if parsed.get_backend_name() == "sqlite":
@@ -67,7 +75,7 @@ class Database:
                     f"there is no label database at {path} (restore it from a backup, or make a "
                     "new workspace with `annotator init`)"
                 )
-        engine = _engine(parsed)
+        engine = _engine(parsed, connections)
         database = cls(engine)
         try:
             database._bring_up_to_date(shown, new=new)
@@ -164,17 +172,17 @@ def _parse(url: str) -> URL:
         ) from None
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, connections: int) -> Engine:
+    kept = min(_KEPT_OPEN, connections)
+    pool = {"pool_size": kept, "max_overflow": connections - kept}
     try:
         if url.get_backend_name() != "sqlite":
-            engine = create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
-        else:
             engine = create_engine(
-                url,
-                pool_size=16,
-                max_overflow=48,
-                connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+                url, isolation_level="REPEATABLE READ", pool_pre_ping=True, **pool
             )
+        else:
+            connect = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+            engine = create_engine(url, connect_args=connect, **pool)
             event.listen(engine, "connect", _set_up_sqlite)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise WorkspaceError(

@@ -11,6 +11,7 @@ import pytest
 from label_project import Project
 
 from annotator.errors import NotFound
+from annotator.queue_orders import QUEUES
 from annotator.service import AnnotationService, CellChange
 
 THREADS = 6
@@ -91,3 +92,13 @@ def test_two_services_on_one_workspace_see_each_other(any_project: Project) -> N
         assert other.image_state(1).known[0].user == "ana"
         other.decide(any_project.bo, [CellChange(1, 1, -1)], key="from the other")
     assert any_project.service.image_state(1).known[0].user == "bo"
+
+
+def test_no_request_needs_two_connections_at_once(any_project: Project) -> None:
+    # Threads that hold one each and wait for a second one would wait for each other.
+    any_project.add_version()
+    with AnnotationService(any_project.workspace, connections=1) as service:
+        assert [one.name for one in service.queues()] == list(QUEUES)
+        for queue in QUEUES:
+            service.next_images(any_project.ana, queue, count=2)
+        assert service.status().images == 6

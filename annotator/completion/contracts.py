@@ -59,6 +59,7 @@ class ContractState:
         watched: blind answers since it was applied.
         watched_wrong: of these.
         expected_cells: cells that it may decide, as planned.
+        trouble: why its answers cannot be looked at, and what to do; empty if they can.
     """
 
     contract: Contract
@@ -69,6 +70,7 @@ class ContractState:
     watched: int
     watched_wrong: int
     expected_cells: int
+    trouble: str = ""
 
     def words(self) -> str:
         """What it promises and where it stands, in one sentence without any name."""
@@ -573,6 +575,8 @@ def _unproved(audits: list[Audit], contract: Contract) -> str:
 
 def _words(state: ContractState) -> str:
     contract = state.contract
+    if state.trouble:
+        return state.trouble
     if state.stage == "asking":
         cells = state.expected_cells
         return (

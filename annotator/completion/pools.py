@@ -7,6 +7,8 @@ that the audited cells are the first ones of that order and that none was left o
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,9 @@ from numpy.typing import NDArray
 from annotator.errors import WorkspaceError
 
 FOLDER = "contracts"
+
+# What numpy raises for a file that is missing, cut, changed or none of its own.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,12 @@ class Pool:
             WorkspaceError: if it is missing or damaged, as after restoring a backup.
         """
         try:
-            with np.load(_path(workspace, contract_id)) as content:
+            with _path(workspace, contract_id).open("rb") as file, np.load(file) as content:
                 keys, score, inside = (content[name] for name in ("keys", "score", "inside"))
-        except (OSError, ValueError, KeyError) as error:
+        except _UNREADABLE as error:
+            reason = str(getattr(error, "strerror", None) or error).lower()  # without a path
             raise WorkspaceError(
-                f"the cells of contract {contract_id} cannot be read: {error} "
+                f"the cells of contract {contract_id} cannot be read: {reason} "
                 "(withdraw it and propose a new one)"
             ) from error
         pool = cls(

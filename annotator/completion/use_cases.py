@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from annotator.db import contracts as db
 from annotator.db import store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
-from annotator.errors import Conflict, InvalidInput
+from annotator.errors import Conflict, InvalidInput, WorkspaceError
 from annotator.idempotency import digest_of, done_before
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
@@ -83,8 +84,7 @@ class Completion:
             if not due:
                 return [contracts.state(connection, contract) for contract in found]
         with self._database.writing() as connection:
-            found = [self._settled(connection, one) for one in db.newest(connection, limit)]
-            return [contracts.state(connection, contract) for contract in found]
+            return [self._state(connection, one) for one in db.newest(connection, limit)]
 
     def checked(self) -> list[Checked]:
         """Blind answers to what active contracts decided, by contract and category.
@@ -105,7 +105,8 @@ class Completion:
             NotFound: if there is none of this id.
         """
         with self._database.writing() as connection:
-            return contracts.state(connection, self._one(connection, contract_id))
+            contract = require(db.one(connection, contract_id), "contract", contract_id)
+            return self._state(connection, contract)
 
     def propose(
         self,
@@ -254,10 +255,12 @@ class Completion:
         digest = digest_of("withdraw", user_id, contract_id)
         with self._database.writing() as connection:
             if done_before(connection, key, digest) is None:
-                contract = self._one(connection, contract_id)
+                # Not looked at before: also one whose pool is lost can be dropped.
+                contract = require(db.one(connection, contract_id), "contract", contract_id)
                 reason = reason or "withdrawn by a person"
                 self._withdraw(connection, contract, user_id, reason, key, digest)
-            return contracts.state(connection, self._one(connection, contract_id))
+            contract = require(db.one(connection, contract_id), "contract", contract_id)
+            return contracts.state(connection, contract)
 
     def preview_withdrawal(self, contract_id: int) -> Withdrawal:
         """What withdrawing a contract would do now; nothing is changed.
@@ -284,6 +287,13 @@ class Completion:
 
     def _settled(self, connection: Connection, contract: Contract) -> Contract:
         return contracts.settle(connection, self._workspace.path, contract, self._clock())
+
+    def _state(self, connection: Connection, contract: Contract) -> ContractState:
+        """How far it is, also where its pool is lost: then it says so."""
+        try:
+            return contracts.state(connection, self._settled(connection, contract))
+        except WorkspaceError as error:
+            return replace(contracts.state(connection, contract), trouble=str(error))
 
     def _withdraw(
         self,
@@ -339,7 +349,8 @@ class Completion:
         contracts.after_answers(connection, changes, event_id, at, withdraw)
         for contract in db.of_status(connection, db.PROPOSED):
             if contract.kind == finishing.KIND:  # goes on with the next portion by itself
-                self._settled(connection, contract)
+                with suppress(WorkspaceError):  # told with the contract; the answer counts
+                    self._settled(connection, contract)
 
     def after_undo(self, connection: Connection, event_id: int) -> None:
         """Keep contracts and questions true; called inside the undo's transaction."""

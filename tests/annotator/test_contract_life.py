@@ -85,6 +85,30 @@ def test_a_damaged_pool_is_refused(made: Contracted) -> None:
         made.completion.apply(made.project.ana, 1, key="a")
 
 
+@pytest.mark.parametrize("content", [None, b"", b"hello", b"PK\x03\x04", b"cut"])
+def test_a_contract_whose_pool_is_lost_says_so_and_can_be_dropped(
+    made: Contracted, content: bytes | None
+) -> None:
+    ana, completion = made.project.ana, made.completion
+    completion.propose(ana, "accept", target=0.1)
+    completion.propose(ana, "reject", target=0.2)
+    made.answer_all()
+    file = made.project.workspace.path / "contracts" / "1.npz"
+    whole = file.read_bytes()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(whole[: len(whole) // 2] if content == b"cut" else content)
+    other, lost = completion.contracts()
+    assert (other.stage, lost.stage) == ("proved", "asking")
+    assert completion.contract(1) == lost
+    assert "cells of contract 1 cannot be read" in lost.words()
+    assert "withdraw it and propose a new one" in lost.words()
+    with pytest.raises(WorkspaceError, match="cannot be read"):
+        completion.apply(ana, 1, key="a")
+    assert completion.withdraw(ana, 1, key="w").stage == "withdrawn"
+    assert completion.preview("accept", target=0.1).questions > 0
+
+
 def test_the_pool_stays_until_what_was_applied_is_committed(made: Contracted) -> None:
     contract = made.proved().contract
     path, ana = made.project.workspace.path, made.project.ana

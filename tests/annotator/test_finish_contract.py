@@ -139,6 +139,15 @@ def test_a_proof_does_not_outlive_an_answer_that_was_taken_back(made: Finishing)
     assert made.state().stage == "proved"
 
 
+def test_answers_are_taken_also_where_the_pool_is_lost(made: Finishing) -> None:
+    asked = made.propose().asked
+    (made.project.workspace.path / "contracts" / "1.npz").unlink()
+    assert made.answer() == asked
+    assert made.state().answered == asked
+    assert "cannot be read" in made.state().words()
+    assert made.completion.withdraw(made.project.ana, 1, key="w").stage == "withdrawn"
+
+
 def test_answers_against_the_model_prove_nothing(made: Finishing) -> None:
     made.propose()
     made.answer(lambda state: -state)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from annotator.contradictions import QUEUE, SOURCE, Ranking, contradicted
 from annotator.db import leases, looking, store
 from annotator.db.cells import key_of, keys
-from annotator.db.engine import Database
+from annotator.db.engine import Database, is_writer
 from annotator.scores import ScoreFolder
 from annotator.types import ImageState
 from annotator.views import View
@@ -154,7 +154,7 @@ class LookingAgain:
             self.now(connection)
 
     def now(self, connection: Connection) -> Standing | None:
-        """What waits as this transaction sees it; None before the first model.
+        """What waits as this transaction sees it, or a later one; None before the first model.
 
         A new model version is ranked anew, in about a second at 100,000 pictures x 80 categories;
         otherwise the log is followed from where it was left.
@@ -165,8 +165,12 @@ class LookingAgain:
         newest = store.newest_event_id(connection)
         with self._guard:
             last = self._last
-            # Fewer events than before: another backup was restored.
-            if last is None or last.version != scores.version or newest < self._event_id:
+            if last is None or last.version != scores.version:
+                self._last = _ranked(connection, scores)
+            elif newest < self._event_id:
+                if not is_writer(connection):
+                    return last  # began before somebody else brought it further
+                # A writer sees every event there is: another backup was restored.
                 self._last = _ranked(connection, scores)
             elif newest > self._event_id:
                 self._last = _followed(connection, last, self._event_id)

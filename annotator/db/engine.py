@@ -160,6 +160,11 @@ class Database:
         self.close()
 
 
+def is_writer(connection: Connection) -> bool:
+    """Whether it is of a writing transaction, which sees all that was ever committed."""
+    return bool(connection.get_execution_options().get("writer", False))
+
+
 def _parse(url: str) -> URL:
     # A plain path is taken as it stands, so that `?` and `%` in folder names are no syntax.
     if url.startswith("sqlite:///"):
@@ -216,7 +221,7 @@ def _refuse_huge_numbers(context: ExceptionContext) -> InvalidInput | None:
 
 
 def _begin(connection: Connection) -> None:
-    writer = connection.get_execution_options().get("writer", False)
+    writer = is_writer(connection)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
     elif connection.dialect.name == "postgresql" and writer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -204,6 +205,31 @@ def test_two_processes_follow_each_other(doubtful: Project) -> None:
     with type(doubtful.service)(doubtful.workspace, clock=doubtful.clock) as other:
         other.decide(doubtful.bo, [CellChange(2, 1, -1)], key="other", source=QUEUE)
     assert waiting(doubtful) == 1
+
+
+def test_a_reader_who_began_earlier_lets_nobody_rank_anew(any_project: Project) -> None:
+    doubtful = make_doubtful(any_project)
+    again = doubtful.service.looking_again
+    with doubtful.service.database.reading() as earlier:
+        first = again.now(earlier)
+        answer(doubtful, doubtful.bo, (2, 1, -1))
+        assert waiting(doubtful) == 1
+        late = again.now(earlier)
+    assert first is not None
+    assert late is not None
+    assert late.places is first.places
+    assert waiting(doubtful) == 1
+
+
+def test_a_database_brought_back_below_the_service_is_asked_anew(doubtful: Project) -> None:
+    path = doubtful.workspace.path / "labels.db"
+    with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(":memory:")) as former:
+        live.backup(former)
+        answer(doubtful, doubtful.bo, (2, 1, -1))
+        assert waiting(doubtful) == 1
+        former.backup(live)
+    assert asked(doubtful, doubtful.ana) == {4: [2, 3], 2: [1]}
+    assert waiting(doubtful) == 2
 
 
 steps = st.lists(

@@ -79,10 +79,12 @@ def back_up(
         with AnnotationService(copy) as service:
             status = service.status()
             inside = sum(not Path(path).is_absolute() for _, _, path in service.image_names())
+            past = {f"{one}.npz" for one in service.completion.without_pool()}
         files = {SETTINGS_FILE: workspace.path / SETTINGS_FILE, _DATABASE: copy.path / _DATABASE}
         files |= {f"models/{path.name}": path for path in sorted(workspace.models.glob("[!.]*"))}
+        # One of a contract that is not in the database went with a category, and may come back.
         frozen = sorted((copy.path / pools.FOLDER).glob("*.npz"))
-        files |= {f"{pools.FOLDER}/{path.name}": path for path in frozen}
+        files |= {f"{pools.FOLDER}/{path.name}": path for path in frozen if path.name not in past}
         _write(files, partial, progress)
     return Backup(out, status.images, status.known, inside, out.stat().st_size)
 

@@ -77,7 +77,7 @@ def come_back(connection: Connection, category_id: int, kept: Kept) -> None:
     """
     for contract_id, note in kept.get("ended", ()):
         contract = db.one(connection, contract_id)
-        if contract is None or (contract.status, contract.note) != (db.WITHDRAWN, ENDED):
+        if contract is None or not may_come_back(contract):
             continue
         if not _another(connection, contract):
             db.change(connection, contract_id, status=db.PROPOSED, note=note)
@@ -85,6 +85,11 @@ def come_back(connection: Connection, category_id: int, kept: Kept) -> None:
         contract = db.one(connection, contract_id)
         if contract is not None:
             _set_without(connection, contract, category_id, None)
+
+
+def may_come_back(contract: Contract) -> bool:
+    """Whether it ended with a category, so that it needs its pool if that comes back."""
+    return (contract.status, contract.note) == (db.WITHDRAWN, ENDED)
 
 
 def refuted(contract: Contract, watched: int, wrong: int) -> bool | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import asking, contracts, drafting, finishing, pools
+from annotator.completion import asking, contracts, drafting, finishing, leaving, pools
 from annotator.completion.contracts import ContractState
 from annotator.completion.drafting import Draft, Preview, Promise
 from annotator.completion.planning import Kind
@@ -260,7 +260,10 @@ class Completion:
                 reason = reason or "withdrawn by a person"
                 self._withdraw(connection, contract, user_id, reason, key, digest)
             contract = require(db.one(connection, contract_id), "contract", contract_id)
-            return contracts.state(connection, contract)
+            state = contracts.state(connection, contract)
+        if not leaving.may_come_back(contract):
+            pools.remove(self._workspace.path, contract_id)
+        return state
 
     def preview_withdrawal(self, contract_id: int) -> Withdrawal:
         """What withdrawing a contract would do now; nothing is changed.
@@ -280,6 +283,12 @@ class Completion:
             event = require(store.event(connection, contract.event_id), "event", contract.event_id)
             cells, left = count_undoable(connection, event)
             return Withdrawal(contract_id, cells, left, waiting)
+
+    def without_pool(self) -> set[int]:
+        """Ids of contracts that need the cells that they froze no more."""
+        with self._database.reading() as connection:
+            past = db.of_status(connection, db.ACTIVE, db.WITHDRAWN, db.UNDONE)
+            return {one.id for one in past if not leaving.may_come_back(one)}
 
     def _one(self, connection: Connection, contract_id: int) -> Contract:
         contract = require(db.one(connection, contract_id), "contract", contract_id)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from contract_project import IMAGES, contracted
+from label_project import make_project
 
 from annotator.backup import back_up, restore
 from annotator.completion.pools import Pool
@@ -67,6 +70,26 @@ def test_what_contracts_froze_comes_back(workspace: Workspace, tmp_path: Path) -
     assert [path.name for path in (again.path / "contracts").iterdir()] == ["12.npz"]
     found = Pool.load(again.path, 12, pool.digest())
     assert (found.keys == pool.keys).all()
+
+
+def test_only_what_may_still_be_needed_of_contracts_is_kept(
+    tmp_path: Path, empty_labels: Path
+) -> None:
+    made = contracted(make_project(tmp_path / "w", template=empty_labels, images=IMAGES))
+    ana, completion = made.project.ana, made.completion
+    completion.propose(ana, "accept", target=0.1)
+    completion.propose(ana, "accept", target=0.3, category_id=3)
+    made.project.service.category_changes.remove(ana, 3, key="goes")  # and may come back
+    completion.propose(ana, "reject", target=0.3)
+    folder = made.project.workspace.path / "contracts"
+    completion.propose(ana, "accept", target=0.1)
+    completion.withdraw(ana, 4, key="w")
+    shutil.copyfile(folder / "3.npz", folder / "4.npz")  # as an interruption leaves it
+    back_up(made.project.workspace, tmp_path / "b.zip")
+    made.project.service.close()
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        kept = [name for name in archive.namelist() if name.startswith("contracts/")]
+    assert kept == ["contracts/1.npz", "contracts/2.npz", "contracts/3.npz"]
 
 
 def test_a_backup_can_be_made_while_people_work(workspace: Workspace, tmp_path: Path) -> None:

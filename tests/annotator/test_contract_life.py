@@ -350,6 +350,7 @@ def test_a_dropped_proposal_asks_nothing_more(made: Contracted) -> None:
     made.completion.withdraw(made.project.ana, 1, key="w")
     assert made.completion.waiting() == (0, 0)
     assert made.project.service.next_images(made.project.bo, "audit").images == ()
+    assert list((made.project.workspace.path / "contracts").iterdir()) == []
 
 
 def test_a_second_proposal_of_a_kind_waits_for_the_first(made: Contracted) -> None:

@@ -204,8 +204,9 @@ def make_router(
         wanted = [int(number) for number in images.split(",")]
         if len(wanted) > MOST_THUMBNAILS:
             raise InvalidInput(f"{len(wanted)} thumbnails are too many (at most {MOST_THUMBNAILS})")
-        headers = {"Cache-Control": _cache_control(w == identity)}
-        return Response(thumbnails.together(wanted), headers=headers, media_type=BYTES)
+        content, complete = thumbnails.together(wanted)
+        headers = {"Cache-Control": _cache_control(w == identity and complete)}
+        return Response(content, headers=headers, media_type=BYTES)
 
     @router.post("/decisions", response_model=DecisionOut)
     def decide(body: DecisionIn, user: User, request: Request) -> Response:

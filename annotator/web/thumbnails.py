@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from annotator.images import make_thumbnail
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 
 _REMEMBERED = 100_000  # hashes; 15 MB
+_END = b"\xff\xd9"  # of a JPEG
 
 
 class Thumbnails:
@@ -53,18 +55,22 @@ class Thumbnails:
             found = self._service.images(unknown)
             self._hashes |= {image_id: image.sha256 for image_id, image in found.items()}
 
-    def together(self, image_ids: Sequence[int]) -> bytes:
-        """Many of them, each after its length in four bytes; of length 0 if it is not there."""
+    def together(self, image_ids: Sequence[int]) -> tuple[bytes, bool]:
+        """Many of them, and whether all are there.
+
+        Each comes after its length in four bytes; of length 0 if it is not there, or not whole.
+        """
         self._remember(image_ids)
         hashes = self._hashes
-        pieces = []
+        pieces, complete = [], True
         for image_id in image_ids:
             try:
-                content = self._workspace.thumbnail(hashes[image_id]).read_bytes()
+                content = _whole(self._workspace.thumbnail(hashes[image_id]))
             except (OSError, KeyError):
                 content = b""  # asked for alone it is made, or its error is told
+            complete = complete and bool(content)
             pieces += [len(content).to_bytes(4, "big"), content]
-        return b"".join(pieces)
+        return b"".join(pieces), complete
 
     def read(self, image_id: int) -> bytes:
         """The JPEG.
@@ -75,12 +81,18 @@ class Thumbnails:
         """
         path = self._workspace.thumbnail(self.hash(image_id))
         try:
-            content = path.read_bytes()
+            content = _whole(path)
         except FileNotFoundError:
             content = b""
-        if not content:  # none, or cut off when the disk was full
+        if not content:
             with self._decoders:
                 picture = self._service.image(image_id).path
                 make_thumbnail(self._workspace.image_path(picture), path)
             content = path.read_bytes()
         return content
+
+
+def _whole(path: Path) -> bytes:
+    """The file; empty if it was cut off, as when the disk was full."""
+    content = path.read_bytes()
+    return content if content.endswith(_END) else b""

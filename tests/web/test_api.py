@@ -261,6 +261,19 @@ def test_a_thumbnail_that_is_not_there_has_no_length(site: Site) -> None:
     assert [bool(file) for file in apart(answer.content)] == [False, True, False]
 
 
+def test_only_a_whole_answer_of_many_thumbnails_is_kept(site: Site) -> None:
+    names = {"images": "9,2", "w": workspace_identity(site.workspace)}
+    path = site.workspace.thumbnail(site.service.image(9).sha256)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])  # the disk was full
+    answer = site.client.get(f"{API}/thumbnails", params=names)
+    assert "no-cache" in answer.headers["cache-control"]
+    assert [bool(file) for file in apart(answer.content)] == [False, True]
+    assert site.client.get(f"{API}/images/9/thumbnail").content == whole
+    answer = site.client.get(f"{API}/thumbnails", params=names)
+    assert "immutable" in answer.headers["cache-control"]
+
+
 @pytest.mark.parametrize("images", ["", "1,", "a", "1,-2", ",".join(["1"] * 201), "9" * 16])
 def test_too_many_thumbnails_or_malformed_ids_are_refused(site: Site, images: str) -> None:
     answer = site.client.get(f"{API}/thumbnails", params={"images": images})

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import isnan
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from annotator import suggestions, types
 from annotator.own_changes import OwnChange
@@ -222,7 +222,13 @@ class UndoIn(BaseModel):
 
     key: Key
     of: Key | None = Field(default=None, description="Key of the caller's request that made it.")
-    event: int | None = Field(default=None, description="Or its event, whosever it is.")
+    event: int | None = Field(default=None, ge=1, description="Or its event, whosever it is.")
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        if self.of is not None and self.event is not None:
+            raise ValueError("name the change by `of` or by `event`, not by both")
+        return self
 
 
 class ChangeOut(BaseModel):

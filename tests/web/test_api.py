@@ -133,6 +133,23 @@ def test_undo_takes_back_the_change_that_is_named_not_a_newer_one(site: Site) ->
     assert unknown.status_code == 404
 
 
+@pytest.mark.parametrize("event", [0, -1])
+def test_an_event_to_undo_counts_from_one(site: Site, event: int) -> None:
+    answer = site.client.post(f"{API}/undo", json={"key": str(uuid4()), "event": event})
+    assert answer.status_code == 422
+    assert "event" in answer.json()["error"]
+
+
+def test_undo_names_the_change_in_one_way_and_else_does_nothing(site: Site) -> None:
+    key = str(uuid4())
+    event = decide(site, 7, 2, 1, key=key)["event"]
+    body = {"key": str(uuid4()), "of": key, "event": event}
+    answer = site.client.post(f"{API}/undo", json=body)
+    assert answer.status_code == 422
+    assert "name the change by `of` or by `event`, not by both" in answer.json()["error"]
+    assert known(site.client.get(f"{API}/images/7").json())[2] == 1
+
+
 @pytest.mark.parametrize(
     ("cells", "code", "kind"),
     [

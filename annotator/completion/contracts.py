@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import require
-from annotator.completion import finishing, leaving
+from annotator.completion import finishing, leaving, pools
 from annotator.completion.drafting import Draft
 from annotator.completion.planning import bound_after, level_of_look
 from annotator.completion.pools import Pool
@@ -256,6 +256,7 @@ def apply(
         event_id=event_id,
         cells=change.added,
         bound=bound,
+        config=config | {"watch_seed": pools.another_seed(config["seed"])},
     )
     active = require(db.one(connection, contract.id), "contract", contract.id)
     _watch_on(connection, active, at)
@@ -484,8 +485,8 @@ def _wanted(state: ContractState) -> str:
 def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:
     """Ask the next cells among those that the contract decided, in a random order of their own.
 
-    A fresh order among the decided cells is as good as going on in the first one: either way the
-    audited cells are a random sample of the set.
+    It owes nothing to the order of the proposal: where cells were drawn by their risk, those that
+    were left then come late in it, the risky ones most of all.
     """
     parts = list(store.event_cells(connection, contract.event_id or 0))
     cells = np.concatenate(parts)
@@ -496,7 +497,9 @@ def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:
         np.ones(len(cells), dtype=bool),
     )
     asked = db.audits(connection, contract.id, db.WATCH)
-    order = pool.order(int(contract.config["seed"]))
+    config = contract.config
+    # Contracts that were applied before there was another seed go on in the order that they have.
+    order = pool.order(int(config.get("watch_seed", config["seed"])))
     wanted = np.isin(pool.category_ids[order], _categories(connection))  # others went since
     wanted[: max((audit.place + 1 for audit in asked), default=0)] = False
     places = np.flatnonzero(wanted)[:WATCH_ANSWERS]

@@ -21,6 +21,8 @@ from annotator.errors import WorkspaceError
 
 FOLDER = "contracts"
 
+_FAR = 1 << 40  # beyond the seeds of all portions (`finishing.draw`)
+
 # What numpy raises for a file that is missing, cut, changed or none of its own.
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -117,6 +119,11 @@ class Pool:
 def remove(workspace: Path, contract_id: int) -> None:
     """Forget a pool that is not needed any more."""
     _path(workspace, contract_id).unlink(missing_ok=True)
+
+
+def another_seed(seed: int) -> int:
+    """Of an order that has nothing to do with that of this seed, nor with those close to it."""
+    return seed + _FAR
 
 
 def mixed(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

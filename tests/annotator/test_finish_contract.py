@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from annotator.completion import finishing
 from annotator.completion.contracts import WATCH_ANSWERS, ContractState
+from annotator.completion.pools import Pool, another_seed
 from annotator.completion.use_cases import Completion
+from annotator.db import contracts as db
+from annotator.db import store
 from annotator.errors import Conflict, InvalidInput
 from annotator.service import CellChange
 from benchmarks.made_scores import MadeScores
@@ -117,8 +120,6 @@ def test_no_cell_is_asked_twice_and_risky_ones_are_asked_more_often(made: Finish
     made.propose()
     made.answer()
     with made.project.service.database.reading() as connection:
-        from annotator.db import contracts as db
-
         audits = db.audits(connection, 1, db.PROPOSAL)
     assert len({(a.image_id, a.category_id) for a in audits}) == len(audits)
     risk = finishing.risks(np.array([a.score for a in audits], dtype=np.float32))
@@ -188,6 +189,33 @@ def test_it_is_withdrawn_when_later_answers_show_that_it_was_broken(made: Finish
         project.service.decide(project.bo, cells, key=f"k-{next(project.keys)}", source="audit")
     assert made.state().stage == "withdrawn"
     assert "more is wrong" in made.state().words()
+
+
+def test_what_is_checked_afterwards_owes_nothing_to_the_draw_by_risk(made: Finishing) -> None:
+    contract = made.applied().contract
+    with made.project.service.database.reading() as connection:
+        watched = [(a.image_id, a.category_id) for a in db.audits(connection, 1, db.WATCH)]
+        cells = np.concatenate(list(store.event_cells(connection, contract.event_id or 0)))
+    images, categories = cells["image"].astype(np.int64), cells["category"].astype(np.int64)
+    decided = Pool(images, categories, cells["after_score"], np.ones(len(cells), dtype=bool))
+    first = decided.order(another_seed(contract.config["seed"]))[:WATCH_ANSWERS]
+    assert watched == list(zip(images[first].tolist(), categories[first].tolist(), strict=True))
+
+
+def test_risky_cells_are_checked_no_later_than_others() -> None:
+    """Mean place, as a share, of risky cells that a first portion left; 0.5 if drawn evenly."""
+    rng = np.random.default_rng(5)
+    score = np.where(rng.random(4_000) < 0.1, 0.2, 0.001).astype(np.float32)
+    ids = np.arange(1, 4_001)
+    pool = Pool(ids, np.ones_like(ids), score, np.ones(4_000, dtype=bool))
+    nobody = np.zeros(0, dtype=np.int64)
+    places = []
+    for seed in range(40):
+        asked = finishing.draw(pool, nobody, allowed=160, seed=seed, number=0, count=150)
+        order = pool.order(another_seed(seed))
+        left = order[~np.isin(order, asked)]
+        places.append(np.flatnonzero(score[left] > 0.1) / len(left))
+    assert np.concatenate(places).mean() == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_preview_tells_the_answers_planned(made: Finishing) -> None:

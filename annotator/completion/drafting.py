@@ -224,9 +224,7 @@ def _by_category(pool: Pool, places: NDArray[np.int64]) -> dict[int, int]:
 def _looks_so_far(connection: Connection, promise: Promise) -> int:
     """Looks at answers since the last contract of this kind and scope was applied."""
     looks = 0
-    for contract in db.newest(connection):
-        if (contract.kind, contract.category_id) != (promise.kind, promise.category_id):
-            continue
+    for contract in db.of_scope(connection, promise.kind, promise.category_id):
         if contract.status == db.PROPOSED:
             raise Conflict(
                 f"contract {contract.id} of this kind is proposed already "

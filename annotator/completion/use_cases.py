@@ -182,7 +182,7 @@ class Completion:
         if scores is None:
             raise Conflict("there is no model yet to decide by (train first)")
         if seed is None:
-            seed = self._workspace.settings.seed + len(db.newest(connection))
+            seed = self._workspace.settings.seed + db.newest_id(connection)
         labels = self._labels(connection)
         return drafting.draft(connection, scores, labels, promise, seed), scores.version
 

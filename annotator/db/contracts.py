@@ -40,6 +40,20 @@ def newest(connection: Connection, limit: int = 100) -> list[Contract]:
     return [Contract(*row) for row in connection.execute(statement)]
 
 
+def of_scope(connection: Connection, kind: str, category_id: int | None) -> list[Contract]:
+    """All contracts of a kind for one category, or for all together (None), newest first."""
+    c = t.contract.c
+    statement = select(t.contract).where(
+        c.kind == kind, c.category_id.is_not_distinct_from(category_id)
+    )
+    return [Contract(*row) for row in connection.execute(statement.order_by(c.id.desc()))]
+
+
+def newest_id(connection: Connection) -> int:
+    """Id of the newest contract, 0 if there is none."""
+    return int(connection.scalar(select(func.max(t.contract.c.id))) or 0)
+
+
 def of_status(connection: Connection, *status: str) -> list[Contract]:
     """Contracts of these statuses, oldest first."""
     statement = select(t.contract).where(t.contract.c.status.in_(status)).order_by(t.contract.c.id)

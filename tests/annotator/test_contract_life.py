@@ -381,6 +381,26 @@ def test_a_new_proposal_after_a_failed_one_is_held_to_a_higher_level(made: Contr
     assert again.contract.config["looks"] == 1
 
 
+def test_what_was_proposed_is_known_however_many_contracts_came_after(made: Contracted) -> None:
+    completion, ana = made.completion, made.project.ana
+    completion.propose(ana, "accept", target=0.1)
+    made.answer_all(lambda state: -1)
+    completion.contracts()
+    with made.project.service.database.writing() as connection:
+        for _ in range(120):
+            db.add(
+                connection, kind="reject", category_id=2, target=0.1, confidence=0.95,
+                status=db.WITHDRAWN, created_at=made.project.clock(), config={"looks": 0},
+            )  # fmt: skip
+    with pytest.raises(Conflict, match="contract 1 of this kind is proposed already"):
+        completion.preview("accept", target=0.1)
+    completion.withdraw(ana, 1, key="w")
+    again = completion.propose(ana, "accept", target=0.2).contract
+    other = completion.propose(ana, "reject", target=0.2).contract
+    assert again.config["looks"] == 1
+    assert again.config["seed"] != other.config["seed"]
+
+
 def test_one_category_alone(made: Contracted) -> None:
     state = made.completion.propose(made.project.ana, "accept", target=0.2, category_id=2)
     with made.project.service.database.reading() as connection:

@@ -81,6 +81,7 @@ class Facts:
         ready: (contract id, cells) of contracts that can be applied.
         few: (name, present cells known) of categories without a model.
         sweepable: of categories with a model.
+        contradicted: pictures with a known cell that the evidence contradicts.
     """
 
     images: int
@@ -91,6 +92,7 @@ class Facts:
     ready: Sequence[tuple[int, int]] = ()
     few: Sequence[tuple[str, int]] = ()
     sweepable: Sequence[Sweepable] = ()
+    contradicted: int = 0
 
 
 Place = Literal["", "data", "contracts", "audit", "sweep", "focus", "again"]
@@ -162,11 +164,12 @@ def next_step(facts: Facts) -> Step:
     if facts.blind_to_watch:
         asked = counted(facts.blind_to_watch, "blind question")
         return Step(f"Answer {asked} to check what was decided automatically.", "audit")
+    if not facts.unknown and facts.contradicted:
+        doubtful = counted(facts.contradicted, "picture")
+        text = f"Every cell is known. Look again at {doubtful} that the evidence contradicts."
+        return Step(text, "again")
     if not facts.unknown:
-        return Step(
-            "Nothing waits: every cell is known. Look again at what the evidence contradicts.",
-            "again",
-        )
+        return Step("Nothing waits: every cell is known. Export them on the Data page.", "data")
     sure = [one for one in facts.sweepable if one.waiting and one.past.interval()[0] >= SURE]
     if sure:
         best = max(sure, key=lambda one: one.waiting)

@@ -87,6 +87,7 @@ def facts(service: AnnotationService) -> Facts:
     categories = service.categories()
     open_ = [c for c in categories if c.present + c.absent < status.images]
     sides: list[Literal["present", "absent"]] = ["present", "absent"]
+    waiting = {queue.name: queue.waiting for queue in service.queues()}
     return Facts(
         images=status.images,
         categories=status.categories,
@@ -101,6 +102,7 @@ def facts(service: AnnotationService) -> Facts:
             if users
             for one in service.sweeping.categories(users[0].id, side).categories
         ],
+        contradicted=waiting[LOOK_AGAIN],
     )
 
 

@@ -41,7 +41,12 @@ SURE = Sweepable("person", "present", 120, Share(98, 100))
         ),
         (replace(OPEN, blind_to_prove=1), "Answer 1 blind question to prove", "audit"),
         (replace(OPEN, blind_to_watch=50, sweepable=[SURE]), "Answer 50 blind", "audit"),
-        (replace(OPEN, unknown=0), "Nothing waits", "again"),
+        (replace(OPEN, unknown=0), "Nothing waits: every cell is known. Export", "data"),
+        (
+            replace(OPEN, unknown=0, contradicted=7),
+            "Every cell is known. Look again at 7 pictures",
+            "again",
+        ),
         (
             replace(OPEN, sweepable=[SURE], few=[("bowl", 3)]),
             "Sweep “person” present: 120 cells",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from web_site import NAMES, Site
 
+from annotator.web.completion_page import facts
 from benchmarks.made_scores import MadeScores, add_version
 
 API = "/api/v1"
@@ -56,3 +57,10 @@ def test_a_contradicted_cell_is_asked_confirmed_and_gone(doubtful: Site) -> None
 def test_other_queues_ask_nothing_again(doubtful: Site) -> None:
     page = doubtful.client.get(f"{API}/queues/random/next", params={"count": 5}).json()
     assert {image["again"] for image in page["images"]} == {None}
+
+
+def test_progress_counts_the_pictures_that_are_contradicted(doubtful: Site) -> None:
+    assert facts(doubtful.service).contradicted == 1
+    image = doubtful.client.get(NEXT).json()["images"][0]
+    decide(doubtful, image["id"], image["again"][0]["category"], -1, "look-again")
+    assert facts(doubtful.service).contradicted == 0

@@ -11,6 +11,7 @@ from annotator import browse
 from annotator import browsing as b
 from annotator.types import Category
 from annotator.web.models import Key, State, UserOut
+from annotator.web.source_words import SOURCES
 
 MAX_RANGES = 20_000
 MAX_NAMED = 5_000
@@ -297,6 +298,7 @@ class ChoicesOut(BaseModel):
 
     users: list[UserOut]
     sources: list[str] = Field(description="Where cells were decided so far.")
+    source_words: dict[str, str] = Field(description="What people call these places.")
     model_version: int | None
     with_model: list[int] = Field(description="Categories that the model has probabilities for.")
 
@@ -306,6 +308,7 @@ class ChoicesOut(BaseModel):
         return cls(
             users=[UserOut(id=user.id, name=user.name) for user in choices.users],
             sources=list(choices.sources),
+            source_words=SOURCES,
             model_version=choices.model_version_id,
             with_model=list(choices.with_model),
         )

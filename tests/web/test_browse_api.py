@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from web_site import Site
 
+from annotator.web.source_words import SOURCES
+
 API = "/api/v1/browse"
 
 
@@ -119,6 +121,7 @@ def test_choices_name_people_and_sources(site: Site) -> None:
     choices = site.client.get(f"{API}/choices").json()
     assert [user["name"] for user in choices["users"]] == ["ana"]
     assert choices["sources"] == ["sweep"]
+    assert choices["source_words"] == SOURCES
     assert choices["with_model"] == []
 
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, encode, inWords, sourceName, toWhere } from "../../../annotator/web/static/js/browse/filter.js";
+import { decode, encode, inWords, toWhere } from "../../../annotator/web/static/js/browse/filter.js";
+import { namesOf } from "../../../annotator/web/static/js/browse/head.js";
 import { commandOf } from "../../../annotator/web/static/js/browse/keys.js";
 import { layoutOf, moved, rowsInSight, scrollTo } from "../../../annotator/web/static/js/browse/layout.js";
 import * as selection from "../../../annotator/web/static/js/browse/selection.js";
@@ -18,7 +19,11 @@ const CATEGORIES = [
   { id: 3, name: "cup" },
   { id: 5, name: "fork" },
 ];
-const NAMES = { category: (id) => CATEGORIES.find((c) => c.id === id).name, user: (id) => `user ${id}` };
+const NAMES = {
+  category: (id) => CATEGORIES.find((c) => c.id === id).name,
+  user: (id) => `user ${id}`,
+  source: (source) => source.toUpperCase(),
+};
 const LIST = { name: "l1", total: 10, of: 12, event: 4, model_version: null };
 const run = (state, ...actions) =>
   actions.reduce(([s], action) => update(s, { key: "k", ...action }), [state, []]);
@@ -159,7 +164,7 @@ test("conditions are told in plain words", () => {
   assert.equal(words({ kind: "known", least: 0, most: 0 }), "untouched");
   assert.equal(words({ kind: "known", least: 3, most: null, not: true }), "not: 3 or more known cells");
   assert.equal(words({ kind: "score", category: 5, least: 0.4, most: 0.6 }), "fork 40 % to 60 % likely");
-  assert.equal(words({ kind: "decided", users: [2], sources: ["sweep"] }), "decided by user 2 on Sweep");
+  assert.equal(words({ kind: "decided", users: [2], sources: ["sweep"] }), "decided by user 2 on SWEEP");
 });
 
 test("a filter that is changed asks for a new list and shows the category it speaks of", () => {
@@ -284,6 +289,8 @@ test("places that are scrolled past are not fetched", async () => {
   assert.ok(asked.every((start) => start >= 89_000));
 });
 
-test("a source is told by its name", () => {
-  assert.deepEqual(["focus", "look-again", ""].map(sourceName), ["Focus", "Look again", ""]);
+test("a source is told in the server's words, one without any as it is", () => {
+  const choices = { users: [], source_words: { contract: "Automatic, under a contract" } };
+  const { source } = namesOf({ categories: [], choices });
+  assert.deepEqual(["contract", "constructor", ""].map(source), ["Automatic, under a contract", "constructor", ""]);
 });

@@ -1,8 +1,7 @@
 // The form for one condition of the filter, new or changed.
 
 import { attr, h } from "../dom.js";
-import { sourceName } from "./filter.js";
-import { options } from "./head.js";
+import { namesOf, options } from "./head.js";
 
 const KINDS = [
   ["label", "Label"],
@@ -99,7 +98,8 @@ export function makeEditor(send, getState) {
       ...state.choices.users.map((user) => [String(user.id), user.name]),
       ["0", "no person"],
     ]);
-    options(fields.source, [["", "any page"], ...state.choices.sources.map((s) => [s, sourceName(s)])]);
+    const { source } = namesOf(state);
+    options(fields.source, [["", "any page"], ...state.choices.sources.map((s) => [s, source(s)])]);
     if (open === state.editing) return;
     open = state.editing;
     element.hidden = open === null;

@@ -45,7 +45,8 @@ function startOf(day, later) {
 
 /**
  * A condition in plain words, for its chip.
- * @param {{category: (id: number) => string, user: (id: number) => string}} names
+ * @param {{category: (id: number) => string, user: (id: number) => string,
+ *   source: (source: string) => string}} names
  */
 export function inWords(condition, names) {
   const words = WORDS[condition.kind](condition, names);
@@ -66,7 +67,7 @@ const WORDS = {
     [
       category === null ? "decided" : `${names.category(category)} decided`,
       users ? `by ${users.map(names.user).join(" or ")}` : "",
-      sources ? `on ${sources.map(sourceName).join(" or ")}` : "",
+      sources ? `on ${sources.map(names.source).join(" or ")}` : "",
       days(from, to),
     ]
       .filter(Boolean)
@@ -89,11 +90,6 @@ function dayName(day) {
   const [year, month, date] = day.split("-").map(Number);
   const options = { day: "numeric", month: "short", year: "numeric" };
   return new Date(year, month - 1, date).toLocaleDateString(undefined, options);
-}
-
-/** "look-again" -> "Look again": where a cell was decided. */
-export function sourceName(source) {
-  return source ? source[0].toUpperCase() + source.slice(1).replaceAll("-", " ") : source;
 }
 
 /** How a list is sorted, in words. */

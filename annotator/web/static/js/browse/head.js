@@ -155,9 +155,11 @@ function button(text, label, onclick) {
 
 /** Names of what conditions speak of; what is gone is said to be. */
 export function namesOf({ categories, choices }) {
+  const words = new Map(Object.entries(choices.source_words));
   return {
     category: (id) => categories.find((c) => c.id === id)?.name ?? "a category that is gone",
     user: (id) => (id === 0 ? "no person" : (choices.users.find((u) => u.id === id)?.name ?? "somebody")),
+    source: (source) => words.get(source) ?? source,
   };
 }
 

@@ -3,7 +3,7 @@
 import { attr, h, keyed, set } from "../dom.js";
 import { match, prepare } from "../focus/typeahead.js";
 import { grouped, percent, plural, verdict } from "../words.js";
-import { sourceName } from "./filter.js";
+import { namesOf } from "./head.js";
 import { cellsOf, total } from "./state.js";
 
 const VALUES = [
@@ -130,7 +130,11 @@ export function makePicture({ send, decide, openInFocus, session }) {
   /** Known cells first, then what the model suggests; while typing, what fits. */
   function rowsOf(cells) {
     const likely = new Map(shown.suggestions.map((s) => [s.category, s.probability]));
-    const row = ({ id, name: text }) => ({ id, name: text, cell: cells.get(id), likely: likely.get(id) });
+    const { source } = namesOf(state);
+    const row = ({ id, name: text }) => {
+      const cell = cells.get(id);
+      return { id, name: text, cell, where: cell && source(cell.source), likely: likely.get(id) };
+    };
     if (find.value.trim()) {
       if (prepared.categories !== state.categories) {
         prepared = { categories: state.categories, entries: prepare(state.categories) };
@@ -253,15 +257,15 @@ function makeRow(category, choose) {
   );
 }
 
-function drawRow(row, { name, cell, likely }, active) {
+function drawRow(row, { name, cell, where, likely }, active) {
   const [what, states] = row.children;
   attr(what.children[0], "text", name);
-  attr(what.children[1], "text", provenance(cell, likely));
+  attr(what.children[1], "text", provenance(cell, where, likely));
   const value = cell?.state ?? 0;
   set(row, {
     "data-state": value,
     tabindex: active ? "0" : "-1",
-    "aria-label": `${name}: ${verdict(value)}${cell ? `, ${provenance(cell)}` : ""}`,
+    "aria-label": `${name}: ${verdict(value)}${cell ? `, ${provenance(cell, where)}` : ""}`,
   });
   row.classList.toggle("unsaved", Boolean(cell && !cell.saved));
   attr(states, "aria-label", name);
@@ -275,9 +279,9 @@ function drawRow(row, { name, cell, likely }, active) {
 }
 
 /** "ana · Focus · 23 Nov 2026, 10:04", or how likely the model holds it. */
-function provenance(cell, likely) {
+function provenance(cell, where, likely) {
   if (!cell) return likely === undefined ? "" : `${percent(likely)} likely`;
   if (!cell.saved) return "not saved yet";
   const at = new Date(cell.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-  return [cell.user ?? "no person", sourceName(cell.source), at].join(" · ");
+  return [cell.user ?? "no person", where, at].join(" · ");
 }

@@ -17,7 +17,7 @@ export function initialState() {
   return {
     ready: false,
     categories: [], // [{id, name}] in the workspace's order
-    choices: { users: [], sources: [], model_version: null, with_model: [] },
+    choices: { users: [], sources: [], source_words: {}, model_version: null, with_model: [] },
     status: null,
     view: "grid", // "grid", "picture" or "groups"
     filter: NO_FILTER,

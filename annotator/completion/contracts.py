@@ -11,7 +11,7 @@ person undid the event that applied it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from annotator.completion.pools import Pool
 from annotator.db import cells as packed
 from annotator.db import contracts as db
 from annotator.db import store
+from annotator.db.contracts import Tally
 from annotator.errors import Conflict
 from annotator.importing import BulkChange
 from annotator.precision import Share
@@ -159,10 +160,11 @@ def settle(connection: Connection, workspace: Path, contract: Contract, at: date
     config = dict(contract.config)
     if contract.status != db.PROPOSED or config.get("looked"):
         return contract
+    # Asked first, as this is looked at after every blind answer.
+    if db.waits(connection, contract.id, db.PROPOSAL, db.OUTSIDE):
+        return contract
     audits = db.audits(connection, contract.id, db.PROPOSAL)
     others = db.audits(connection, contract.id, db.OUTSIDE)
-    if any(audit.state is None for audit in [*audits, *others]):
-        return contract
     if contract.kind == finishing.KIND:
         return _settle_finish(connection, workspace, contract, audits, at)
     # Imported here, as scipy below it takes a third of a second that starting need not spend.
@@ -269,9 +271,9 @@ def look_at_watched(connection: Connection, contract: Contract, at: datetime) ->
     Returns:
         Why it has to be withdrawn, None if the promise holds or the round is not over.
     """
-    audits = db.audits(connection, contract.id, db.WATCH)
-    if contract.status != db.ACTIVE or any(audit.state is None for audit in audits):
+    if contract.status != db.ACTIVE or db.waits(connection, contract.id, db.WATCH):
         return None
+    audits = db.audits(connection, contract.id, db.WATCH)
     config = contract.config
     wrong = sum(not _agrees(contract, audit) for audit in audits)
     refuted = leaving.refuted(contract, len(audits), wrong)
@@ -307,25 +309,41 @@ def look_at_watched(connection: Connection, contract: Contract, at: datetime) ->
 def after_category_went(connection: Connection, at: datetime) -> None:
     """Go on asking for active contracts whose last questions went with a category."""
     for contract in db.of_status(connection, db.ACTIVE):
-        if all(audit.state is not None for audit in db.audits(connection, contract.id, db.WATCH)):
+        if not db.waits(connection, contract.id, db.WATCH):
             _watch_on(connection, contract, at)
 
 
 def state(connection: Connection, contract: Contract) -> ContractState:
     """How far a contract is."""
-    asked = db.audits(connection, contract.id, db.PROPOSAL, db.OUTSIDE)
-    watched = [a for a in db.audits(connection, contract.id, db.WATCH) if a.state is not None]
-    answered = [audit for audit in asked if audit.state is not None]
+    (found,) = states(connection, [contract])
+    return found
+
+
+def states(connection: Connection, found: Sequence[Contract]) -> list[ContractState]:
+    """How far contracts are, in the same order."""
+    counts: dict[int, list[Tally]] = {}
+    for one in db.tally(connection, [contract.id for contract in found]):
+        counts.setdefault(one.contract_id, []).append(one)
+    return [_counted(contract, counts.get(contract.id, [])) for contract in found]
+
+
+def _counted(contract: Contract, tally: Sequence[Tally]) -> ContractState:
+    answered = [one for one in tally if one.state is not None]
+    wrong = [one for one in answered if one.state != _said(contract, one.likely)]
     return ContractState(
         contract=contract,
         stage=_stage(contract),
-        asked=len(asked),
-        answered=len(answered),
-        wrong=sum(not _agrees(contract, a) for a in answered if a.stream == db.PROPOSAL),
-        watched=len(watched),
-        watched_wrong=sum(not _agrees(contract, audit) for audit in watched),
+        asked=_cells(tally, db.PROPOSAL, db.OUTSIDE),
+        answered=_cells(answered, db.PROPOSAL, db.OUTSIDE),
+        wrong=_cells(wrong, db.PROPOSAL),
+        watched=_cells(answered, db.WATCH),
+        watched_wrong=_cells(wrong, db.WATCH),
         expected_cells=int(contract.config["pool"]) - int(contract.config["asked"]),
     )
+
+
+def _cells(tally: Sequence[Tally], *streams: str) -> int:
+    return sum(one.cells for one in tally if one.stream in streams)
 
 
 def checked(connection: Connection, contract: Contract) -> list[Checked]:
@@ -551,8 +569,13 @@ def _decided(contract: Contract, score: NDArray[np.float32]) -> NDArray[np.int8]
 
 def _agrees(contract: Contract, audit: Audit) -> bool:
     """Whether a blind answer says what the contract decides."""
-    score = np.array([audit.score], dtype=np.float32)
-    return audit.state == int(_decided(contract, score)[0])
+    return audit.state == _said(contract, (audit.score or 0.0) >= 0.5)
+
+
+def _said(contract: Contract, likely: bool) -> int:
+    """State that it gives to a cell whose probability is, or is not, at least even."""
+    present = likely if contract.kind == finishing.KIND else contract.kind == "accept"
+    return 1 if present else -1
 
 
 def _stage(contract: Contract) -> Stage:

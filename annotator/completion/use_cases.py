@@ -82,7 +82,7 @@ class Completion:
             found = db.newest(connection, limit)
             due = any(_is_due(connection, contract) for contract in found)
             if not due:
-                return [contracts.state(connection, contract) for contract in found]
+                return contracts.states(connection, found)
         with self._database.writing() as connection:
             return [self._state(connection, one) for one in db.newest(connection, limit)]
 
@@ -372,5 +372,4 @@ _LONGEST_NOTE = 1_000
 def _is_due(connection: Connection, contract: Contract) -> bool:
     if contract.status != db.PROPOSED or contract.config.get("looked"):
         return False
-    asked = db.audits(connection, contract.id, db.PROPOSAL, db.OUTSIDE)
-    return all(audit.state is not None for audit in asked)
+    return not db.waits(connection, contract.id, db.PROPOSAL, db.OUTSIDE)

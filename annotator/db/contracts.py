@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, literal_column, select, update
 
 from annotator.db import schema as t
 from annotator.db.cells import Cells, keys
@@ -83,6 +84,46 @@ def audits(connection: Connection, contract_id: int, *streams: str) -> list[Audi
         .order_by(c.stream, c.place)
     )
     return [Audit(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Drawn cells of a contract that are alike.
+
+    Attributes:
+        state: answered; None while they wait.
+        likely: whether their probability is at least even.
+    """
+
+    contract_id: int
+    stream: str
+    state: int | None
+    likely: bool
+    cells: int
+
+
+def tally(connection: Connection, contract_ids: Sequence[int]) -> list[Tally]:
+    """Count the drawn cells of contracts by stream, answer and the side that the model is on."""
+    c = t.audit.c
+    likely = c.score >= literal_column("0.5")  # no parameter, as PostgreSQL takes two for two
+    statement = (
+        select(c.contract_id, c.stream, c.state, likely, func.count())
+        .where(one_of(c.contract_id))
+        .group_by(c.contract_id, c.stream, c.state, likely)
+    )
+    return [
+        Tally(contract_id, stream, state, bool(side), cells)
+        for contract_id, stream, state, side, cells in connection.execute(
+            statement, {"ids": list(contract_ids)}
+        )
+    ]
+
+
+def waits(connection: Connection, contract_id: int, *streams: str) -> bool:
+    """Whether a drawn cell of these streams of a contract has no answer yet."""
+    c = t.audit.c
+    of_them = (c.contract_id == contract_id) & c.stream.in_(streams) & c.state.is_(None)
+    return bool(connection.scalar(select(exists().where(of_them))))
 
 
 _OPEN = t.audit.c.state.is_(None) & t.audit.c.contract_id.in_(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from contract_project import IMAGES, Contracted, contracted
 from label_project import NAMES, Project, make_project
+from sqlalchemy import Engine, event
 from typer.testing import CliRunner
 
 from annotator.cli import app
@@ -211,6 +213,45 @@ def test_a_picture_passed_without_an_answer_comes_again(made: Contracted) -> Non
         seen.append(service.next_images(ana, "audit", after=seen[-1]).images[0].id)
     assert seen[-1] == seen[0]
     assert len(set(seen)) == len(seen) - 1 > 10
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is sent to databases meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_listing_contracts_takes_the_same_queries_however_many_there_are(
+    made: Contracted,
+) -> None:
+    counts = []
+    for i in range(3):
+        made.completion.propose(made.project.ana, "accept", target=0.1)
+        made.completion.withdraw(made.project.ana, i + 1, key=f"w{i}")
+        with statements() as sent:
+            assert len(made.completion.contracts()) == i + 1
+        counts.append(len(sent))
+    assert len(set(counts)) == 1
+
+
+def test_an_answer_reads_no_questions_of_other_pictures(made: Contracted) -> None:
+    made.completion.propose(made.project.ana, "finish", target=0.2)
+    image = made.project.service.next_images(made.project.bo, "audit").images[0]
+    cell = CellChange(image.id, image.suggestions[0].category_id, 1)
+    with statements() as sent:
+        made.project.service.decide(made.project.bo, [cell], key="b", source="audit")
+    read = [one for one in sent if one.startswith("SELECT audit.")]
+    assert read
+    assert all("audit.image_id IN" in one for one in read)
 
 
 def test_answers_that_were_not_blind_do_not_count(made: Contracted) -> None:

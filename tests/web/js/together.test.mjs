@@ -160,8 +160,8 @@ const asked = (id, over = {}) =>
   });
 
 test("a queue that asks blind shows only the questions, and no answer brings more", () => {
-  let state = opened([asked(1), asked(2)], { blind: true });
-  state = { ...state, queue: "audit" };
+  const [asking] = run(opened([image(3)]), { type: "queue", queue: "audit" });
+  const [state] = run(asking, page([asked(1), asked(2)], { asked: asking.asked, open: true, blind: true }));
   assert.deepEqual(rowsHere(state).map((row) => [row.category, row.probability]), [[2, null]]);
   const [decided, effects] = run(state, { type: "slot", slot: 1, value: 1, key: "k" });
   assert.equal(effects[0].entry.source, "audit");
@@ -189,6 +189,17 @@ test("nothing is asked for again of pictures that are asked blind, and a late an
   const [late] = run(state, { type: "refreshed", images: [full] }, { type: "next" });
   assert.equal(currentImage(late).blind, true);
   assert.deepEqual(knownHere(late).present, []);
+});
+
+test("a blind question that is answered on the way back from another queue is a blind answer", () => {
+  const [asking] = run(opened([image(3)]), { type: "queue", queue: "audit" });
+  const [blind] = run(asking, page([asked(1)], { asked: asking.asked, open: true, blind: true }));
+  const [choosing] = run(blind, { type: "queue", queue: "random" });
+  const [left] = run(choosing, page([image(2)], { asked: choosing.asked, open: true }));
+  const [back] = run(left, { type: "previous" });
+  assert.equal(currentImage(back).id, 1);
+  const [, effects] = run(back, { type: "slot", slot: 1, value: 1, key: "k" });
+  assert.equal(effects[0].entry.source, "audit");
 });
 
 test("a blind picture is an ordinary one again in another queue", () => {

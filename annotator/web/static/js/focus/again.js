@@ -59,8 +59,8 @@ export function confirms(image, cells, category) {
 }
 
 /** Where cells of a picture are decided, for their provenance. */
-export function sourceOf(image, queue, categories) {
-  if (image.blind) return queue;
+export function sourceOf(image, categories) {
+  if (image.blind) return image.queue; // also on the way back from another queue
   const asked = new Set(rowsAgain(image).map((row) => row.category));
   return categories.every((category) => asked.has(category)) ? LOOK_AGAIN : "focus";
 }

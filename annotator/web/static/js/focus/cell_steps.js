@@ -37,7 +37,7 @@ export function decide(state, pairs, key) {
     key,
     kind: "decide",
     cells,
-    source: sourceOf(image, state.queue, changed.map(([category]) => category)),
+    source: sourceOf(image, changed.map(([category]) => category)),
     model: state.lists.get(image.id)?.model ?? null,
     text: `${describe(state, cells)} in ${image.file_name}`,
   };

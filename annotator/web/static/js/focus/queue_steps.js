@@ -21,7 +21,7 @@ export function takePage(state, { images: found, position, total, blind, asked, 
   const current = open ? null : (currentImage(state)?.id ?? null);
   const images = found.map((image) => ({
     ...(image.id === current ? asOpen(state, image) : handedOut(image)),
-    ...(blind && { blind: true }),
+    ...(blind && { blind: true, queue: state.queue }),
   }));
   const taken = takeImages(state, images, at, { keepLists: true });
   const positions = new Map(state.positions);

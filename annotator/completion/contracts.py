@@ -606,26 +606,27 @@ def _words(state: ContractState) -> str:
     if state.stage == "asking":
         cells = state.expected_cells
         return (
-            f"would decide up to {counted(cells, 'cell')}, {_promise(contract)}; "
+            f"would decide up to {counted(cells, 'cell')}, {_promise(contract, cells)}; "
             f"{state.answered:,} of {_wanted(state)} blind answers given"
         )
     if state.stage == "proved":
-        return f"can decide {counted(contract.cells, 'cell')}, {_promise(contract)}"
+        return f"can decide {counted(contract.cells, 'cell')}, {_promise(contract, contract.cells)}"
     if state.stage == "active":
         return (
-            f"decided {counted(contract.cells, 'cell')}, {_promise(contract)}; "
+            f"decided {counted(contract.cells, 'cell')}, {_promise(contract, contract.cells)}; "
             f"{state.watched:,} checked since, {state.watched_wrong:,} wrong"
         )
     return contract.note or state.stage
 
 
-def _promise(contract: Contract) -> str:
+def _promise(contract: Contract, cells: int) -> str:
     sure = f"with {per_cent(contract.confidence, 2)} confidence"
     share = contract.target if contract.threshold is None else contract.bound
     if contract.kind == "accept":
         return f"at least {at_least(1 - share)} of them right {sure}"
     if contract.kind == finishing.KIND:
-        return f"at most {at_most(share)} of all cells wrong {sure}"
+        most = finishing.allowance(leaving.allowed(contract), cells)
+        return f"at most {at_most(share)} of all cells wrong {sure} ({most})"
     whole = contract.config.get("whole")
     if contract.threshold is not None and whole:
         missed = counted(round(share * whole), "present one")

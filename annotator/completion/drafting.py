@@ -131,6 +131,7 @@ class Preview:
         questions: blind questions before.
         images: pictures on which they are asked.
         by_category: of the categories with a cell or a question, in the order of their ids.
+        allowed: of the cells, that may be wrong; only for ``finish``.
     """
 
     promise: Promise
@@ -138,6 +139,7 @@ class Preview:
     questions: int
     images: int
     by_category: Sequence[CategoryDraft]
+    allowed: int = 0
 
     def words(self) -> str:
         """The same in two sentences, without any name."""
@@ -147,10 +149,13 @@ class Preview:
         scope = "for this category alone"
         if self.promise.category_id is None:
             scope = "for all categories together, not for each alone"
+        promised = self.promise.words()
+        if self.promise.kind == finishing.KIND:
+            promised += f" ({finishing.allowance(self.allowed, self.cells)})"
         return (
             f"{counted(self.questions, 'blind question')} on {counted(self.images, 'picture')}, "
             f"then up to {counted(self.cells, 'cell')} could be decided {decided}: "
-            f"{self.promise.words()}, {scope}. Nothing is decided before the answers prove it and "
+            f"{promised}, {scope}. Nothing is decided before the answers prove it and "
             "somebody applies it."
         )
 
@@ -213,6 +218,7 @@ def preview(drafted: Draft) -> Preview:
             CategoryDraft(one, cells.get(one, 0), questions.get(one, 0))
             for one in sorted(cells.keys() | questions.keys())
         ],
+        allowed=drafted.allowed,
     )
 
 

@@ -168,6 +168,12 @@ def broken(contract: Contract, watched: int, wrong: int) -> bool:
     return wrong_left(contract, watched, wrong) > int(contract.config["allowed"])
 
 
+def allowance(allowed: int, cells: int) -> str:
+    """What the promise comes to for the cells that are decided, and what it assumes of others."""
+    most = f"{min(allowed, cells):,} of the {cells:,} decided"
+    return f"up to {most}; labels known before count as right"
+
+
 def wrong_left(contract: Contract, watched: int, wrong: int) -> int:
     """How many wrong cells are left at least, as sure as it must be to take a contract back."""
     from hst_core.contracts import fewest_errors  # late, as above

@@ -109,6 +109,12 @@ def refuted(contract: Contract, watched: int, wrong: int) -> bool | None:
     return finishing.wrong_left(contract, watched, wrong) > contract.target * max(whole, 0)
 
 
+def allowed(contract: Contract) -> int:
+    """Wrong cells that a contract that finishes allows in the categories that are still there."""
+    gone = sum(one["whole"] for one in contract.config.get(_WITHOUT, {}).values())
+    return max(int(contract.config["allowed"] - contract.target * gone), 0)
+
+
 def _going(connection: Connection, contract: Contract, category_id: int) -> dict[str, int]:
     """How many cells it decided in a category, and by how much the whole it speaks of shrinks."""
     cells = sum(

@@ -223,3 +223,19 @@ def test_a_preview_tells_the_answers_planned(made: Finishing) -> None:
     assert told.questions == made.propose().contract.config["planned"]
     assert "decided as the model says" in told.words()
     assert "of all cells wrong" in told.words()
+
+
+def test_what_is_promised_says_how_many_of_the_decided_cells_may_be_wrong(made: Finishing) -> None:
+    allowed = int(TARGET * IMAGES * CATEGORIES)
+    told = made.completion.preview("finish", target=TARGET)
+    assumed = f"(up to {allowed} of the {told.cells:,} decided; labels known before count as right)"
+    assert assumed in told.words()
+    assert f"(up to {allowed} of the" in made.propose().words()
+    made.answer()
+    proved = made.state()
+    assert f"(up to {allowed} of the {proved.contract.cells:,} decided; labels" in proved.words()
+    made.completion.apply(made.project.ana, 1, key="apply")
+    assert "labels known before count as right" in made.state().words()
+    made.project.service.category_changes.remove(made.project.ana, 1, key="goes")
+    left = allowed - int(TARGET * IMAGES)
+    assert f"(up to {left} of the {made.state().contract.cells:,} decided" in made.state().words()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -30,7 +31,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -380,11 +381,26 @@ def measure(browser: Browser, address: str, times: Times, args: argparse.Namespa
         context.close()
 
 
+def made(folder: Path, args: argparse.Namespace) -> Workspace:
+    """The workspace in a folder, made if it is not there."""
+    work = folder / "work"
+    if work.exists():
+        return Workspace.open(work)
+    photos = folder / "photos"
+    photos.mkdir(parents=True)
+    workspace = Workspace.create(work, Settings(feature_set="tiny"))
+    with AnnotationService.create(workspace) as service:
+        pictures = drawn(photos, args.images)
+        prepared(service, args.images, args.categories, args.known, pictures)
+    make_thumbnails(workspace, photos, args.images)
+    return workspace
+
+
 def shown(milliseconds: list[float]) -> str:
     """Median and 95th percentile."""
     if not milliseconds:
         return "-"
-    late = sorted(milliseconds)[int(0.95 * (len(milliseconds) - 1))]
+    late = sorted(milliseconds)[math.ceil(0.95 * len(milliseconds)) - 1]
     return f"{statistics.median(milliseconds):,.0f} / {late:,.0f} ms ({len(milliseconds)})"
 
 
@@ -398,17 +414,15 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=5, help="classes swept each time")
     parser.add_argument("--loads", type=int, default=3)
     parser.add_argument("--starts", type=int, default=3, help="of the server, each time")
+    parser.add_argument("--keep", type=Path, help="folder of the workspace, for the next time")
     parser.add_argument("--no-training", action="store_true", help="only the idle columns")
     args = parser.parse_args()
     columns: dict[str, Times] = {}
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        photos = Path(folder) / "photos"
-        photos.mkdir()
-        workspace = Workspace.create(Path(folder) / "work", Settings(feature_set="tiny"))
-        with AnnotationService.create(workspace) as service:
-            pictures = drawn(photos, args.images)
-            prepared(service, args.images, args.categories, args.known, pictures)
-        make_thumbnails(workspace, photos, args.images)
+    notes: list[str] = []  # how busy the machine was, what the trainer did
+    with ExitStack() as stack:
+        folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        workspace = made(folder, args)
+        playwright = stack.enter_context(sync_playwright())
         executable = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         for train in (False,) if args.no_training else (False, True):
@@ -423,11 +437,15 @@ def main() -> None:
                     with others(address, people - 1):
                         measure(browser, address, times, args)
                     columns[name] = times
+                    job = call(address, "GET", "/status")["job"] if train else None
+                    doing = f", {job['message']}" if job is not None else ""
+                    notes.append(f"{name}: load average {os.getloadavg()[1]:.1f}{doing}")
                     print(f"{name}: measured", file=sys.stderr)
         browser.close()
     table = Table(
         title=f"{args.images:,} pictures x {args.categories} categories, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}; median / 95 % (times)"
+        f"Python {platform.python_version()}; median / 95 % (times)",
+        caption="\n".join(notes),
     )
     for heading in ("what", "promise", *columns):
         table.add_column(heading, justify="left" if heading in ("what", "promise") else "right")

@@ -69,12 +69,12 @@ def make_contracts(service: AnnotationService) -> Part:
     chosen.connect(service)
     proposal.connect(service, chosen)
 
-    def read(contract_id: int | None, asked: int) -> list[Any]:
+    def read(contract_id: int, asked: int) -> list[Any]:
         categories = [("All categories", ALL), *((c.name, c.id) for c in service.categories())]
         return [*chosen.show(service, contract_id, asked), gr.Dropdown(categories)]
 
     outputs = [*chosen.parts, proposal.category]
-    return Part([chosen.contract, chosen.asked], outputs, read)
+    return Part([chosen.current, chosen.asked], outputs, read)
 
 
 class _Chosen:
@@ -100,20 +100,21 @@ class _Chosen:
                     self.yes = gr.Button("Withdraw", variant="stop", scale=0, min_width=120)
                     self.no = gr.Button("Keep it", scale=0, min_width=120)
         self.told = plain_line("What came of it")
+        # Not the choice itself: after a restart of the server Gradio refuses what was chosen.
+        self.current = gr.State(0)
+        """Id of the contract that is shown, 0 without any."""
         self.asked = gr.State(0)
         """Id of the contract that somebody is about to withdraw, 0 if nobody is."""
         self.parts = [
             self.none, self.some, self.listed, self.contract, self.said, self.count, self.answer,
-            self.apply, self.more, self.withdraw, self.sure, self.asked,
+            self.apply, self.more, self.withdraw, self.sure, self.current, self.asked,
         ]  # fmt: skip
 
-    def show(
-        self, service: AnnotationService, contract_id: int | None, asked: int = 0
-    ) -> list[Any]:
+    def show(self, service: AnnotationService, contract_id: int, asked: int = 0) -> list[Any]:
         """Values of the parts; a question that is on the screen stays while it has a meaning."""
         found = service.completion.contracts()
         live = {one.contract.id: one for one in found if one.stage in _LIVE}
-        one = live.get(contract_id or 0) or _first(live)
+        one = live.get(contract_id) or _first(live)
         still = one is not None and one.contract.id == asked
         return [
             gr.HTML(visible=not found),
@@ -126,6 +127,7 @@ class _Chosen:
             ),
             *_actions(one, service.completion.waiting()[0] > 0),
             gr.skip() if still else gr.Column(visible=False),
+            one.contract.id if one else 0,
             asked if still else 0,
         ]
 
@@ -133,24 +135,24 @@ class _Chosen:
         """Answer what is chosen and pressed."""
         outputs = [self.told, *self.parts]
 
-        def done(work: Callable[[], str], contract_id: int | None) -> list[Any]:
+        def done(work: Callable[[], str], contract_id: int) -> list[Any]:
             try:
                 said = work()
             except AnnotatorError as error:
                 said = f"Nothing was changed: {error}"
             return [tell(said), *self.show(service, contract_id)]
 
-        def on_apply(contract_id: int | None, count: Any, request: gr.Request) -> list[Any]:
+        def on_apply(contract_id: int, count: Any, request: gr.Request) -> list[Any]:
             work = lambda: apply_words(service, user_id(request), contract_id, count)  # noqa: E731
             return done(work, contract_id)
 
-        def on_more(contract_id: int | None) -> list[Any]:
+        def on_more(contract_id: int) -> list[Any]:
             return done(lambda: said_of(service.completion.extend(_id(contract_id))), contract_id)
 
         def on_yes(asked: int, request: gr.Request) -> list[Any]:
-            return done(lambda: withdraw_words(service, user_id(request), asked or None), asked)
+            return done(lambda: withdraw_words(service, user_id(request), asked), asked)
 
-        def on_withdraw(contract_id: int | None) -> list[Any]:
+        def on_withdraw(contract_id: int) -> list[Any]:
             try:
                 told = service.completion.preview_withdrawal(_id(contract_id))
             except AnnotatorError as error:
@@ -158,10 +160,10 @@ class _Chosen:
             text, button = withdrawal_words(told)
             return [tell(""), gr.Column(visible=True), tell(text), button, told.contract_id]
 
-        chosen = self.contract
-        chosen.input(
-            lambda one: [tell(""), *self.show(service, one)],
-            inputs=chosen,
+        chosen = self.current
+        self.contract.input(
+            lambda one: [tell(""), *self.show(service, one or 0)],
+            inputs=self.contract,
             outputs=outputs,
             **QUIET,
         )
@@ -348,9 +350,7 @@ def propose(
     )
 
 
-def apply_words(
-    service: AnnotationService, user: int | None, contract_id: int | None, count: Any
-) -> str:
+def apply_words(service: AnnotationService, user: int | None, contract_id: int, count: Any) -> str:
     """Apply a contract if the number of its cells was typed; returns what it did.
 
     Raises:
@@ -378,15 +378,16 @@ def withdrawal_words(told: Withdrawal) -> tuple[str, str]:
         text = f"Contract {told.contract_id} has decided nothing, so no cell changes"
         stopped = f"; {waiting} would not be asked any more" if told.waiting else ""
         return f"{text}{stopped}. Answers that were given stay.", "Drop it"
-    text = f"{counted(told.cells, 'cell')} would be unknown again"
+    cells = counted(told.cells, "cell")
+    text = f"Contract {told.contract_id}: {cells} would be unknown again"
     if told.kept:
         text += f"; {told.kept:,} that somebody changed since stay as they are"
     if told.waiting:
         text += f"; {waiting} would not be asked any more"
-    return f"{text}.", f"Withdraw: make {counted(told.cells, 'cell')} unknown"
+    return f"{text}.", f"Withdraw: make {cells} unknown"
 
 
-def withdraw_words(service: AnnotationService, user: int | None, contract_id: int | None) -> str:
+def withdraw_words(service: AnnotationService, user: int | None, contract_id: int) -> str:
     """Withdraw a contract; returns what came of it.
 
     Raises:
@@ -413,7 +414,7 @@ def _shares(target: Any, sure: Any) -> tuple[float, float]:
     return target / 100, sure / 100
 
 
-def _id(chosen: int | None) -> int:
-    if chosen is None:
+def _id(chosen: int) -> int:
+    if not chosen:
         raise InvalidInput("no contract is chosen (choose one above)")
     return chosen

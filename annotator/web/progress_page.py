@@ -95,6 +95,8 @@ def make_progress_page(
             "and some absent."
         )
     count, seen = gr.State(CATEGORIES_SHOWN), gr.State("")
+    # Not the choice itself: after a restart of the server Gradio refuses what was chosen.
+    of = gr.State(ALL)
 
     def refresh(
         by_: Any, span_: str, sort_: str, text_: str, category_: int, count_: int, seen_: str,
@@ -128,20 +130,24 @@ def make_progress_page(
             gr.Dropdown(
                 [("All categories", ALL), *((c.name, c.id) for c in categories)], value=chosen
             ),
+            chosen,
             *_shown(answers),
             stamp,
             *_read_all(built, chosen_),
         ]
 
-    inputs = [by, span, sort, text, category, count, seen,
+    inputs = [by, span, sort, text, of, count, seen,
               *(one for part in built for one in part.inputs)]  # fmt: skip
     outputs = [
-        said, known, no_known, rate, no_rate, states, no_states, shown, more, category, right,
+        said, known, no_known, rate, no_rate, states, no_states, shown, more, category, of, right,
         no_right, seen, *(one for part in built for one in part.outputs),
     ]  # fmt: skip
     timer = keep_fresh(tab, refresh, outputs, inputs=inputs, seconds=REFRESH_SECONDS)
-    for choice in (by, span, sort, text, category):
+    for choice in (by, span, sort, text):
         choice.input(refresh, inputs=inputs, outputs=outputs, **QUIET)
+    category.input(lambda one: one, inputs=category, outputs=of, **QUIET).then(
+        refresh, inputs=inputs, outputs=outputs, **QUIET
+    )
     more.click(lambda n: n + CATEGORIES_SHOWN, inputs=count, outputs=count, **QUIET).then(
         refresh, inputs=inputs, outputs=outputs, **QUIET
     )

@@ -151,7 +151,9 @@ def test_a_contract_is_withdrawn_only_after_its_cells_are_counted(
     cells = apply(page)
     press(page, "Withdraw …")
     warning = card(page).get_by_label("What withdrawing would do")
-    expect(warning).to_have_value(re.compile(f"^{cells} cells would be unknown again"))
+    expect(warning).to_have_value(
+        re.compile(rf"^Contract \d+: {cells} cells would be unknown again")
+    )
     in_both_themes(page, picture_of, "contract-withdraw")
     press(page, "Keep it")
     expect(warning).not_to_be_visible()

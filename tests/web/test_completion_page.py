@@ -40,7 +40,7 @@ def test_what_cannot_be_done_is_said_in_words(site: Site) -> None:
     with pytest.raises(InvalidInput, match=r"confidence must be between 0 and 100 %, got 100 %"):
         preview_of(site.service, "accept", 2, 100, 0)
     with pytest.raises(InvalidInput, match="no contract is chosen"):
-        apply_words(site.service, site.user, None, None)
+        apply_words(site.service, site.user, 0, None)
     with pytest.raises(NotFound):
         withdraw_words(site.service, site.user, 99)
     assert issubclass(InvalidInput, AnnotatorError)

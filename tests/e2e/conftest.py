@@ -123,6 +123,6 @@ def picture_of(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
     def save(page: Page, name: str) -> None:
         ARTIFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTIFACTS / f"{name}.png")
+        page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")
 
     return save

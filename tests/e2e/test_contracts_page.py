@@ -132,6 +132,7 @@ def test_a_contract_is_proved_applied_and_undone(server: Site, page: Page) -> No
     cells = apply(page)
     assert known(server) == before + asked + cells
     page.get_by_role("tab", name="Data", exact=True).press("Enter")
+    expect(page.get_by_label("Change", exact=True)).not_to_have_value("")  # the list is there
     page.get_by_role("button", name="Take it back").press("Enter")
     expect(page.get_by_label("What was taken back")).to_have_value(
         re.compile(f"^Taken back: {cells}")

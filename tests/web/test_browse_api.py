@@ -138,7 +138,7 @@ def test_a_selection_is_counted_decided_and_taken_back_as_one(site: Site) -> Non
     assert again == {**done, "repeated": True}
     assert pictures(site, {"kind": "label", "category": 3, "states": ["present"]}) == [4, 6, 9]
     undo = site.client.post("/api/v1/undo", json={"key": str(uuid4())}).json()
-    assert undo["summary"] == "Taken back: 3 cells"
+    assert undo["summary"] == "Taken back: car: 3 present (Browse)"
     assert pictures(site, {"kind": "label", "category": 3, "states": ["present"]}) == []
 
 

@@ -72,9 +72,12 @@ def make_pages(
 
 def _mount(static: str, part: str, *, elem_id: str) -> gr.HTML:
     """A place where a module draws its part of the page."""
+    # A whole address: Chromium keeps the compiled line for a tab, and with it the place that a path
+    # was relative to, so a second server opened in the same tab would ask the first for its pages.
+    module = f"new URL('{static}/js/app.js', location.origin).href"
     return gr.HTML(
         "",
         elem_id=elem_id,
         apply_default_css=False,
-        js_on_load=f"import('{static}/js/app.js').then((app) => app.mount(element, '{part}'))",
+        js_on_load=f"import({module}).then((app) => app.mount(element, '{part}'))",
     )

@@ -440,6 +440,16 @@ test("a picture that comes while one waits for it opens", () => {
   assert.equal(currentImage(state).id, 5);
 });
 
+test("another queue that has nothing shows no picture of the one before", () => {
+  const [asking, [{ asked }]] = run(opened(image(1), image(2)), { type: "queue", queue: "audit" });
+  const [state] = run(asking, { type: "page", images: [], position: 0, total: 0, blind: true, asked, open: true });
+  assert.equal(currentImage(state), null);
+  assert.equal(state.ended, true);
+  const [after, effects] = run(state, { type: "restAbsent", key: "k" });
+  assert.deepEqual(ofType(effects, "send"), []);
+  assert.equal(currentImage(run(after, { type: "previous" })[0]).id, 1);
+});
+
 test("another queue opens its first picture", () => {
   const [asking, effects] = run(opened(image(1), image(2)), { type: "queue", queue: "random" });
   assert.deepEqual(ofType(effects, "fetch")[0].open, true);

@@ -46,6 +46,8 @@ export function takePage(state, { images: found, position, total, blind, asked, 
     const [opened, more] = goForward({ ...next, cursor: next.trail.length - 1 }, at, false);
     return [opened, [...effects, ...more]];
   }
+  // Another queue was chosen and has nothing: the picture of the one before is not its picture.
+  if (open) return [{ ...next, cursor: next.trail.length, shownAt: null }, effects];
   return [next, effects];
 }
 

@@ -181,7 +181,10 @@ def next_step(facts: Facts) -> Step:
         )
     if facts.few:
         name, present = min(facts.few, key=lambda one: one[1])
-        text = f"Label more of \u201c{name}\u201d: {present:,} known present, too few for a model."
+        text = (
+            f"Label more of \u201c{name}\u201d: {present:,} known present, too few for a model. "
+            "Type its name on Focus where you see it."
+        )
         return Step(text, "focus")
     waiting = counted(facts.unknown, "cell")
     return Step(f"Answer the least certain cells on Focus: {waiting} wait.", "focus")

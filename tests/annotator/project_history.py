@@ -53,7 +53,6 @@ def play(machine: type[ProjectHistory], empty_labels: Path, *, histories: int, s
         settings=settings(
             max_examples=histories,
             stateful_step_count=steps,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -72,7 +72,6 @@ def play(project: Project, kind: str, first: bool, cells: list | None) -> None:
 
 @settings(
     max_examples=10,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(step, max_size=8), st.booleans())

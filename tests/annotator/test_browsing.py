@@ -220,7 +220,7 @@ def sorted_one_by_one(project: Columns, rows: list[int], order: Order) -> list[i
     return ordered + [row for row in rows if values[row] is None]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(projects(), conditions, st.sampled_from(SORTS), st.booleans(), category, st.data())
 def test_any_filter_and_order_give_what_looking_at_each_picture_gives(
     project: Columns,
@@ -242,7 +242,7 @@ def test_any_filter_and_order_give_what_looking_at_each_picture_gives(
     assert find(project, condition, order).tolist() == sorted_one_by_one(project, wanted, order)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(projects(), conditions)
 def test_a_condition_and_its_opposite_share_the_pictures_out(
     project: Columns, condition: Condition
@@ -252,7 +252,7 @@ def test_a_condition_and_its_opposite_share_the_pictures_out(
     assert sorted(found + others) == list(range(len(project)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(projects())
 def test_no_condition_finds_all(project: Columns) -> None:
     assert find(project, None, Order(descending=True)).tolist() == [*range(len(project))][::-1]

@@ -205,9 +205,7 @@ def written(project: Project, cells: Cells, *, in_bulk: bool) -> dict[tuple[int,
         return table
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes_of_everything())
 def test_writing_in_bulk_equals_writing_singly(any_project: Project, cells: Cells) -> None:
     with any_project.service.database.reading() as connection:

@@ -244,7 +244,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=steps)
 def test_following_the_log_gives_what_a_fresh_start_gives(
     tmp_path_factory: pytest.TempPathFactory,

@@ -134,7 +134,7 @@ def test_a_cell_whose_side_has_changed_is_not_asked_and_the_page_is_still_full(
     assert cells.choose(CUP, "present", 2, ()).image_ids.tolist() == [102, 103]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["present", "absent"]), st.integers(1, 40))
 def test_a_page_is_what_sorting_everything_would_give(
     tmp_path_factory: pytest.TempPathFactory, seed: int, side: str, count: int
@@ -154,7 +154,7 @@ def test_a_page_is_what_sorting_everything_would_give(
     assert len(expected) == cells.waiting(CUP)[0 if side == "present" else 1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_every_tile_carries_the_probability_under_the_labels_known_now(
     tmp_path_factory: pytest.TempPathFactory, seed: int

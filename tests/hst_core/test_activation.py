@@ -64,7 +64,7 @@ def tier(request: pytest.FixtureRequest) -> FastTier:
     return fitted([draw_maps(seed, signed=request.param) for seed in range(40)])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(100, 10_000), signed=st.booleans(), category=st.integers(0, 1))
 def test_a_map_adds_up_to_the_logit_of_the_base(
     tier: FastTier, seed: int, signed: bool, category: int
@@ -76,7 +76,7 @@ def test_a_map_adds_up_to_the_logit_of_the_base(
     assert found.logit == pytest.approx(float(expected), abs=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(100, 10_000), category=st.integers(0, 1))
 def test_a_map_of_picture_and_window_adds_up_to_both_logits(
     tier: FastTier, seed: int, category: int

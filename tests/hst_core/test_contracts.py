@@ -49,7 +49,7 @@ def test_rates_that_cannot_be_told_apart_are_refused() -> None:
         plan_answers(0.0099, 0.01)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 60), st.data())
 def test_most_errors_is_the_last_count_that_the_audit_cannot_exclude(
     cells: int, data: st.DataObject

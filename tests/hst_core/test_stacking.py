@@ -140,7 +140,7 @@ def test_without_cells_the_stack_is_the_base() -> None:
     np.testing.assert_array_equal(stack.calibration, [[1] * 4, [0] * 4])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 12), st.integers(0, 100))
 def test_a_few_cells_give_finite_weights(count: int, seed: int) -> None:
     sources, present, category, fold = cells(count, seed)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from label_errors import features_of
+from labelled_pictures import collection, collection_arguments
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -27,9 +27,7 @@ from annotator.completion.drafting import OUTSIDE_ANSWERS
 from annotator.completion.planning import Kind, Plan, level_of_look, plan
 from annotator.completion.pools import Pool
 from hst_core.contracts import fit_contract
-from hst_core.datasets import read_label_csv
 from hst_core.fast_tier import FastTier
-from hst_core.neighbours import NeighbourGraph
 
 LOOKS = 3
 """Looks at the answers of an accept or reject contract: the first and two with twice as many."""
@@ -73,10 +71,7 @@ class Made:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--workspace", type=Path, required=True, help="whose features are used")
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--split", default="", help="only this split")
+    collection_arguments(parser)
     parser.add_argument("--rounds", type=int, default=6, help="of answers before the contracts")
     parser.add_argument("--per-round", type=float, default=0.25, help="answers per picture")
     parser.add_argument("--draws", type=int, default=300)
@@ -106,11 +101,7 @@ def main() -> None:
 
 def left_over(options: argparse.Namespace) -> Left:
     """Play the rounds with the fast tier alone."""
-    table = read_label_csv(options.labels, minus_one="unknown")
-    wanted = table.rows(options.split) if options.split else np.arange(len(table.images))
-    truth = table.labels[wanted]
-    names = [table.images[i] for i in wanted.tolist()]
-    graph = NeighbourGraph.build(features_of(options.workspace, options.images, names))
+    truth, graph = collection(options)
     counted = truth != 0
     known = (np.random.default_rng(0).random(truth.shape) < 0.1) & counted
     tier = None

@@ -15,21 +15,17 @@ tool. The formulas are written out here; cleanlab itself is no dependency.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from labelled_pictures import collection, collection_arguments
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from annotator.contradictions import plain_suspicion, suspicion
-from annotator.settings import Workspace
-from hst_core.datasets import read_label_csv
 from hst_core.fast_tier import FastTier
-from hst_core.features import FeatureStore
 from hst_core.neighbours import NeighbourGraph
 
 PLANTED = (("any", 0.01), ("any", 0.05), ("any", 0.1), ("missed", 0.1), ("missed", 0.3))
@@ -42,22 +38,14 @@ Rank = Callable[[NDArray[np.float32], NDArray[np.int8]], NDArray[np.float32]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--workspace", type=Path, required=True, help="whose features are used")
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--split", default="", help="only this split")
+    collection_arguments(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    table = read_label_csv(options.labels, minus_one="unknown")
-    wanted = table.rows(options.split) if options.split else np.arange(len(table.images))
-    truth = table.labels[wanted]
-    names = [table.images[i] for i in wanted.tolist()]
-    vectors = features_of(options.workspace, options.images, names)
-    graph = NeighbourGraph.build(vectors)
+    truth, graph = collection(options)
     shown = Table(
         "planted", "ranking",
         *(f"precision, recall in the first {first:g} per error" for first in FIRST),
-        title=f"{len(names):,} pictures, {np.count_nonzero(truth):,} cells, "
+        title=f"{len(truth):,} pictures, {np.count_nonzero(truth):,} cells, "
         f"mean of {len(options.seeds)} seeds; {platform.machine()}",
     )  # fmt: skip
     for kind, share in PLANTED:
@@ -66,15 +54,6 @@ def main() -> None:
             figures = np.mean([one[name] for one in found], axis=0)
             shown.add_row(f"{share:.0%} {kind}", name, *(f"{p:.0%}, {r:.0%}" for p, r in figures))
     Console(width=150).print(shown)
-
-
-def features_of(workspace: Path, images: Path, names: Sequence[str]) -> NDArray[np.float32]:
-    """Features [n, d] of pictures by file name, from the store of a workspace."""
-    opened = Workspace.open(workspace)
-    name = opened.settings.feature_set
-    hashes = [hashlib.sha256((images / one).read_bytes()).hexdigest() for one in names]
-    with FeatureStore.open(opened.features / name, name) as store:
-        return store.vectors(store.rows(hashes))
 
 
 def adjusted(probability: NDArray[np.float32], labels: NDArray[np.int8]) -> NDArray[np.float32]:

@@ -69,9 +69,8 @@ def contradicted(
         most: at most this many, the most suspect.
     """
     found = [
-        _contradicted_in(part, probability, labels, has_model)
+        _contradicted_in(slice(start, start + _COLUMNS), probability, labels, has_model)
         for start in range(0, max(len(category_ids), 1), _COLUMNS)
-        for part in [slice(start, start + _COLUMNS)]
     ]
     rows, columns, p, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
     there = np.flatnonzero(image_ids[rows] >= 0)

@@ -55,8 +55,15 @@ def browse(server: Site, kept_page: Callable[[str], Page]) -> Page:
         page.get_by_role("button", name="Clear", exact=True).first.click()
     page.get_by_label("Order").select_option("oldest first")
     expect(counted(page)).to_have_text(f"{PICTURES} pictures")
+    settled(page)
     tiles(page).first.focus()
     return page
+
+
+def settled(page: Page) -> None:
+    """The list in sight is the one asked for, and its tiles have come."""
+    expect(page.get_by_role("grid", name="Pictures")).to_have_attribute("aria-busy", "false")
+    expect(tiles(page).first).to_have_attribute("aria-label", re.compile("cells known"))
 
 
 def opened(page: Page) -> Page:
@@ -232,6 +239,7 @@ def test_near_duplicates_are_shown_and_decided_together(
 def test_looks(browse: Page, picture_of: Save) -> None:
     browse.get_by_label("Labels of").select_option(KITCHEN[0])
     browse.get_by_label("Order").select_option("most likely first")
+    settled(browse)
     expect(tiles(browse).first.locator(".share")).to_have_text(re.compile("%"))
     browse.keyboard.press("n")
     expect(browse.get_by_role("form", name="Filter")).to_be_visible()

@@ -294,3 +294,14 @@ test("a source is told in the server's words, one without any as it is", () => {
   const { source } = namesOf({ categories: [], choices });
   assert.deepEqual(["contract", "constructor", ""].map(source), ["Automatic, under a contract", "constructor", ""]);
 });
+
+test("a picture that is opened before its tile has come opens when it comes", () => {
+  const state = run(started(), { type: "move", to: 1 }, { type: "open", place: 1 })[0];
+  assert.equal(state.view, "grid");
+  const came = { type: "window", list: LIST, start: 0, pictures: [{ image: 7 }, { image: 8 }], event: 4 };
+  const [opened, effects] = run(state, came);
+  assert.deepEqual([opened.view, opened.picture.id], ["picture", 8]);
+  assert.deepEqual(ofType(effects, "load"), [{ type: "load", image: 8 }]);
+  assert.equal(run(state, { type: "move", to: 0 }, came)[0].view, "grid", "gone on meanwhile");
+  assert.equal(run(started(), { type: "open", place: 10 }, came)[0].view, "grid", "not in the list");
+});

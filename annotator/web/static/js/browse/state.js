@@ -38,6 +38,7 @@ export function initialState() {
     whole: false, // "all that the filter finds" was selected
     bulk: null, // {category, value, overwrite, counted, problem, busy}
     picture: null, // {id, place, back} of the picture that is open
+    opening: null, // place to open as soon as its tile has come
     done: [], // keys of this person's changes in this page, for undo
     notice: null, // {text, kind, undo, n, offer}; `offer` see ../history.js
     said: { text: "", n: 0 },
@@ -211,10 +212,11 @@ const HANDLERS = {
   // -- views ---------------------------------------------------------------------------------
   open: (state, { place, image }) => {
     const id = image ?? state.tiles.get(place)?.image;
-    if (id === undefined) return [state, []];
+    // A quick Enter comes before its tile does: it must not be lost.
+    if (id === undefined) return [{ ...state, opening: place < total(state) ? place : null }, []];
     const back = state.view === "picture" ? state.picture.back : state.view;
     const at = place ?? null;
-    const next = { ...state, view: "picture", picture: { id, place: at, back } };
+    const next = { ...state, view: "picture", picture: { id, place: at, back }, opening: null };
     return [at === null ? next : { ...next, cursor: at, anchor: at }, [{ type: "load", image: id }]];
   },
   close: (state) => [{ ...state, view: state.picture?.back ?? "grid", picture: null }, []],
@@ -255,6 +257,7 @@ function takeList(state, { asked, list, place }) {
     anchor: cursor,
     selected: NONE,
     whole: false,
+    opening: null,
   };
   const words = list.total ? plural(list.total, "picture") : "No picture matches";
   return [announce(next, words), [{ type: "top", place: place ?? null }]];
@@ -264,7 +267,11 @@ function takeWindow(state, { list, start, pictures, event }) {
   if (list !== state.list) return [state, []];
   const tiles = new Map(state.tiles);
   pictures.forEach((tile, i) => tiles.set(start + i, tile));
-  return [{ ...state, tiles, event: Math.max(event, state.event) }, []];
+  const next = { ...state, tiles, event: Math.max(event, state.event) };
+  const wanted = next.opening;
+  if (wanted === null || !tiles.has(wanted)) return [next, []];
+  if (next.view !== "grid" || next.cursor !== wanted) return [{ ...next, opening: null }, []];
+  return update(next, { type: "open", place: wanted });
 }
 
 function takeStatus(state, { status }) {

@@ -71,7 +71,8 @@ def make_contracts(service: AnnotationService) -> Part:
 
     def read(contract_id: int, asked: int) -> list[Any]:
         categories = [("All categories", ALL), *((c.name, c.id) for c in service.categories())]
-        return [*chosen.show(service, contract_id, asked), gr.Dropdown(categories)]
+        shown = chosen.show(service, contract_id, asked, keep_question=True)
+        return [*shown, gr.Dropdown(categories)]
 
     outputs = [*chosen.parts, proposal.category]
     return Part([chosen.current, chosen.asked], outputs, read)
@@ -107,15 +108,28 @@ class _Chosen:
         """Id of the contract that somebody is about to withdraw, 0 if nobody is."""
         self.parts = [
             self.none, self.some, self.listed, self.contract, self.said, self.count, self.answer,
-            self.apply, self.more, self.withdraw, self.sure, self.current, self.asked,
+            self.apply, self.more, self.withdraw, self.sure, self.asked, self.current,
         ]  # fmt: skip
 
-    def show(self, service: AnnotationService, contract_id: int, asked: int = 0) -> list[Any]:
-        """Values of the parts; a question that is on the screen stays while it has a meaning."""
+    def show(
+        self,
+        service: AnnotationService,
+        contract_id: int,
+        asked: int = 0,
+        keep_question: bool = False,
+    ) -> list[Any]:
+        """Values of the parts.
+
+        Args:
+            service: where the contracts are.
+            contract_id: the one to show; the next to deal with if it is over.
+            asked: the contract whose withdrawal was being asked about, 0 if none was.
+            keep_question: whether that question may stay on the screen.
+        """
         found = service.completion.contracts()
         live = {one.contract.id: one for one in found if one.stage in _LIVE}
         one = live.get(contract_id) or _first(live)
-        still = one is not None and one.contract.id == asked
+        gone = one is None or one.contract.id != asked
         return [
             gr.HTML(visible=not found),
             gr.Column(visible=bool(found)),
@@ -126,9 +140,8 @@ class _Chosen:
                 visible=bool(live),
             ),
             *_actions(one, service.completion.waiting()[0] > 0),
-            gr.skip() if still else gr.Column(visible=False),
+            *question(asked, gone, keep_question),
             one.contract.id if one else 0,
-            asked if still else 0,
         ]
 
     def connect(self, service: AnnotationService) -> None:
@@ -268,6 +281,17 @@ def _first(live: Mapping[int, ContractState]) -> ContractState | None:
         live.values(), key=lambda s: (_FIRST[s.stage], -s.contract.cells, -s.contract.id)
     )
     return order[0] if order else None
+
+
+def question(asked: int, gone: bool, keep: bool) -> list[Any]:
+    """The question before a withdrawal, and the contract that it is about.
+
+    Where it may be kept it goes only with its contract. One that has come since this was asked
+    for (`asked` is 0 then) is not known here and stays.
+    """
+    if keep and not (asked and gone):
+        return [gr.skip(), gr.skip()]
+    return [gr.Column(visible=False), 0]
 
 
 def _actions(one: ContractState | None, questions: bool) -> list[Any]:

@@ -60,7 +60,7 @@ def decide_as_colleague(server: Site, file_name: str, category: str) -> None:
 
 def wait_for_version(server: Site, known_cells: int) -> int:
     """Number of the first model version that has learned from this many cells."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with AnnotationService(server.workspace) as service:
             version = service.status().model_version
@@ -92,7 +92,7 @@ def test_a_person_labels_and_the_model_learns(
     # A few pictures by keyboard alone, and there is a model.
     label_by_truth(page, 4)
     model = page.locator(".status-chips span").first
-    expect(model).to_have_text(re.compile(r"^Model \d+"), timeout=60_000)
+    expect(model).to_have_text(re.compile(r"^Model \d+"), timeout=180_000)
     expect(page.get_by_text("All saved")).to_be_visible()
 
     # A colleague's labels arrive, and a version that learned from them: both are told, in either

@@ -92,7 +92,7 @@ def accept_all(page: Page) -> None:
     """Enter until the page is accepted: it wants to have been on screen for a moment, all of it."""
     label = page.get_by_role("grid").get_attribute("aria-label")
     first = page.locator(".sweep .tile").first.get_attribute("title")
-    for _ in range(100):
+    for _ in range(600):
         page.keyboard.press("Enter")
         page.wait_for_timeout(50)
         now = page.locator(".sweep .tile")

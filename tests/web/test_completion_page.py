@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 from web_site import NAMES, Site
 
@@ -13,6 +14,7 @@ from annotator.web.contracts_page import (
     contracts_table,
     preview_of,
     propose,
+    question,
     withdraw_words,
 )
 
@@ -45,3 +47,11 @@ def test_what_cannot_be_done_is_said_in_words(site: Site) -> None:
         withdraw_words(site.service, site.user, 99)
     assert issubclass(InvalidInput, AnnotatorError)
     assert contracts_table([], site.service.categories()) == []
+
+
+def test_a_refresh_that_was_asked_for_before_a_question_does_not_close_it() -> None:
+    stays = [gr.skip(), gr.skip()]
+    assert question(asked=0, gone=True, keep=True) == stays
+    assert question(asked=7, gone=False, keep=True) == stays
+    assert question(asked=7, gone=True, keep=True)[1] == 0
+    assert question(asked=0, gone=True, keep=False)[1] == 0  # something was done meanwhile

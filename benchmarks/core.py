@@ -2,6 +2,7 @@
 
     python benchmarks/core.py --images DIR
     python benchmarks/core.py --only projects
+    python benchmarks/core.py --images DIR --device cuda
 
 Three tables, each printed when it is complete; their modules also run alone:
 `core_project.py`   fits, refits, the worker's round and scoring, what the tool lives on;
@@ -12,14 +13,12 @@ Three tables, each printed when it is complete; their modules also run alone:
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from pathlib import Path
 
 import core_features
 import core_ist
 import core_project
-import torch
+from device_option import add_device, described
 from rich.console import Console
 from rich.table import Table
 
@@ -32,14 +31,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--categories", type=int, nargs="+", default=[20, 80, 200])
     parser.add_argument("--large", type=int, default=100_000, help="images of the large project")
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     if "features" in options.only and options.images is None:
         parser.error("extraction needs --images DIR (or leave it out: --only projects pairs)")
     console = Console(width=120)
-    where = torch.cuda.get_device_name() if options.device != "cpu" else platform.machine()
-    console.print(f"{os.cpu_count()} cores, {where}, torch {torch.__version__}")
+    console.print(described(options.device))
     if "projects" in options.only:
         table = Table(*core_project.HEADS, title="Projects")
         for line in core_project.rows(options.large, options.device, options.repeats):

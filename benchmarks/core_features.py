@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
 import secrets
 import statistics
 import tempfile
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from device_option import add_device, described
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -202,12 +202,10 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder of JPEG photographs")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--sets", nargs="+", default=["fast", "balanced", "best"])
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    where = torch.cuda.get_device_name() if args.device != "cpu" else f"{os.cpu_count()} cores"
-    title = f"features, {where}, torch {torch.__version__}, {platform.machine()}"
-    table = Table(*HEADS, title=title)
+    table = Table(*HEADS, title=f"features, {described(args.device)}")
     for row in rows(find_pictures(args.images, args.count), args.sets, args.device, args.rounds):
         table.add_row(*row.cells)
     console = Console(width=110)

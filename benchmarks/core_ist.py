@@ -17,14 +17,13 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from device_option import add_device, described
 from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import KMeans
@@ -263,18 +262,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--categories", type=int, nargs="+", default=[20, 80, 200])
     parser.add_argument("--known", type=float, nargs="+", default=[0.1, 0.5])
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     args = parser.parse_args()
-    where = torch.cuda.get_device_name() if args.device != "cpu" else f"{os.cpu_count()} cores"
+    where = described(args.device)
     run = Run(args.device, args.repeats)
     if args.clock == "cpu":
         torch.set_num_threads(1)
         run = Run(args.device, args.repeats, time.process_time)
-        where = "CPU seconds of one thread"
-    title = f"pair head and network, {where}, torch {torch.__version__}, {platform.machine()}"
-    table = Table(*HEADS, title=title)
+        where = f"CPU seconds of one thread, {where}"
+    table = Table(*HEADS, title=f"pair head and network, {where}")
     for row in rows(tuple(args.categories), tuple(args.known), run):
         table.add_row(*row.cells)
     Console(width=110).print(table)

@@ -11,8 +11,6 @@ Figures are medians. The machine should do nothing else.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import resource
 import statistics
 import tempfile
@@ -23,7 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
+from device_option import add_device, described
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -251,11 +249,10 @@ def timed(call: Callable[[], T]) -> tuple[T, float]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--large", type=int, default=100_000, help="images of the large project")
-    parser.add_argument("--device", default="cpu")
+    add_device(parser)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
-    title = f"projects, {os.cpu_count()} cores, torch {torch.__version__}, {platform.machine()}"
-    table = Table(*HEADS, title=title)
+    table = Table(*HEADS, title=f"projects, {described(options.device)}")
     for line in rows(options.large, options.device, options.repeats):
         table.add_row(*line)
     Console(width=110).print(table)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,10 +79,7 @@ def outputs(
             base = None
             if base_logits is not None:
                 base = torch.from_numpy(base_logits[part]).to(device)
-            with (
-                torch.no_grad(),
-                torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
-            ):
+            with torch.no_grad(), autocast(device, precision):
                 output = model(
                     **loaded,
                     base_logits=base,
@@ -90,6 +89,13 @@ def outputs(
             yield part, output
     finally:
         model.train(was_training)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Compute in bfloat16 where that is safe, or, with ``float32``, as the tensors are."""
+    if precision != "bf16":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 def images_at_once(categories: int, device: torch.device) -> int:

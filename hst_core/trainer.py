@@ -29,7 +29,7 @@ from hst_core.labels import check_label_matrix
 from hst_core.losses import hide_known
 from hst_core.model import HST, HSTOutput
 from hst_core.objective import Objective
-from hst_core.predict import outputs
+from hst_core.predict import autocast, outputs
 from hst_core.stopping import ShouldStop, check_stop
 from hst_core.transfer import TransferScores
 
@@ -278,7 +278,7 @@ class Trainer:
         generator: torch.Generator,
         warm: bool,
     ) -> dict[str, float]:
-        with self._autocast():
+        with autocast(self.device, self.config.train.precision):
             terms = objective(
                 inputs,
                 self._labels[rows].to(self.device),
@@ -412,26 +412,23 @@ class Trainer:
             for number, rows in enumerate(batches):
                 for later in batches[number + len(coming) : number + 2]:
                     coming.append(loader.submit(self._load, later, augment))
-                yield rows, coming.popleft().result()
+                loaded = coming.popleft().result()
+                yield (
+                    rows,
+                    {name: v.to(self.device, non_blocking=True) for name, v in loaded.items()},
+                )
 
     def _load(self, rows: NDArray[np.intp], augment: torch.Generator | None) -> dict[str, Tensor]:
         loaded = self.data.inputs.load(rows, augment)
         if self.device.type == "cuda":
-            return {
-                name: value.pin_memory().to(self.device, non_blocking=True)
-                for name, value in loaded.items()
-            }
+            # From pinned memory the copy runs beside the step before.
+            return {name: value.pin_memory() for name, value in loaded.items()}
         return loaded
 
     def _base_logits(self, rows: NDArray[np.intp]) -> Tensor | None:
         if self.data.base_logits is None:
             return None
         return torch.from_numpy(self.data.base_logits[rows]).to(self.device)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16"
-        )
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -62,6 +62,15 @@ ODD = [
 ]
 
 
+# All of the page is in the window though reasons are open, and nothing lies over the rows.
+FITS = """() => {
+    const list = document.querySelector(".focus .list").getBoundingClientRect();
+    const below = document.querySelector(".focus .below").getBoundingClientRect();
+    const page = document.documentElement;
+    return [page.scrollHeight <= page.clientHeight, below.top >= list.bottom];
+}"""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A thousand categories and a model that is sure of most cells; each odd picture is flagged."""
@@ -154,8 +163,10 @@ def test_a_thousand_categories_are_nine_rows_and_the_rest_a_few_letters_away(
 ) -> None:
     rows = focus.locator(".focus .row")
     expect(rows).to_have_count(9)
+    expect(focus.locator(".row.selected .why .decide")).to_be_visible()
     below = focus.get_by_role("button", name=re.compile(r"more below$"))
     expect(below).to_be_visible()
+    assert focus.evaluate(FITS) == [True, True]
     focus.keyboard.press("PageDown")  # first what is further down
     expect(below).to_be_hidden()
     focus.keyboard.press("PageDown")

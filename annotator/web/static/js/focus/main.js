@@ -2,7 +2,7 @@
 
 import { attr, h } from "../dom.js";
 import { makeNotices } from "../notices.js";
-import { plural } from "../words.js";
+import { grouped } from "../words.js";
 import { HEADING, rowsAgain } from "./again.js";
 import { emptyState, modelHint } from "./empty.js";
 import { makeFlagList, makeFlagging } from "./flagging.js";
@@ -13,6 +13,7 @@ import { makeKnown } from "./known.js";
 import { Pictures } from "./pictures.js";
 import { makeRows } from "./rows.js";
 import {
+  SLOTS,
   currentImage,
   evidenceKey,
   initialState,
@@ -201,7 +202,8 @@ function makeView(send, getState, pictures, session) {
     originalUrl: (id) => session.api.pictureUrl(id, "picture", "original"),
   });
   const known = makeKnown(send);
-  const rows = makeRows(send, thumbnailUrl, edges);
+  const list = h("div.list");
+  const rows = makeRows(send, thumbnailUrl, edges, list);
   const typing = makeTyping(send, getState);
   const help = makeHelp(send, getState, session.keyboard);
   const legend = h("p.legend");
@@ -211,15 +213,14 @@ function makeView(send, getState, pictures, session) {
   const done = h("p.quiet", { hidden: true });
   const more = h("button.more", { type: "button", onclick: () => send({ type: "more" }) });
   const heading = h("h2");
+  list.append(rows.element, done, more);
   const suggested = h(
     "section.suggested",
     { "aria-label": "Suggested" },
     heading,
     typing.element,
     hint,
-    rows.element,
-    done,
-    more,
+    list,
   );
   const news = h("div.news", {}, rows.below, notices.element);
   const foot = h("div.foot", {}, news, legend);
@@ -228,15 +229,16 @@ function makeView(send, getState, pictures, session) {
   let looking = false; // whether the legend is that of looking again
   drawKeys();
   const resized = new ResizeObserver(() => rows.measure());
-  for (const part of [foot, news, frame.element]) resized.observe(part);
+  for (const part of [foot, news, frame.element, list]) resized.observe(part);
 
-  /** Header and foot stay on screen; in one column the picture does, too. */
+  /** The list scrolls by itself, or with the page: header and foot, in one column the picture too, stay. */
   function edges() {
+    if (getComputedStyle(list).overflowY === "auto") return { root: list, top: 0, bottom: 0 };
     const sticky = Number.parseFloat(getComputedStyle(frame.element).top) || 0;
     const column = panel.getBoundingClientRect().left < frame.element.getBoundingClientRect().right;
     // Where there is little height the keys do not stay.
     const bottom = foot.offsetHeight || news.offsetHeight;
-    return { top: sticky + (column ? frame.element.offsetHeight : 0), bottom };
+    return { root: null, top: sticky + (column ? frame.element.offsetHeight : 0), bottom };
   }
 
   function render(state) {
@@ -250,8 +252,8 @@ function makeView(send, getState, pictures, session) {
     const again = Boolean(image) && rowsAgain(image).length > 0;
     attr(heading, "text", headingOf(image, again));
     if (again !== looking) drawKeys(again);
-    const list = rowsHere(state);
-    rows.render(image?.id, list, {
+    const shown = rowsHere(state);
+    rows.render(image?.id, shown, {
       selected: state.selected,
       why: state.why && Boolean(image?.model_version),
       hasModel: Boolean(image?.model_version),
@@ -261,8 +263,8 @@ function makeView(send, getState, pictures, session) {
     });
     const further = image ? moreHere(state).length : 0;
     more.hidden = further === 0;
-    attr(more, "text", `${plural(Math.min(9, further), image?.blind ? "more question" : "more suggestion")} of ${further}`);
-    done.hidden = !image || list.some((row) => row.open);
+    attr(more, "text", moreText(further));
+    done.hidden = !image || shown.some((row) => row.open);
     attr(done, "text", further ? "All of these are decided." : `Everything is ${again ? "answered" : "decided"} here. Enter goes on.`);
     const line = image ? modelHint(state) : null;
     hint.hidden = !line;
@@ -283,6 +285,12 @@ function makeView(send, getState, pictures, session) {
   }
 
   return { element, render, drawKeys, typing, frame, rows };
+}
+
+/** On the button below the rows. */
+function moreText(further) {
+  if (further > SLOTS) return `Show ${SLOTS} more (${grouped(further)} left)`;
+  return further === 1 ? "Show the last one" : `Show the last ${further}`;
 }
 
 function headingOf(image, again) {

@@ -13,15 +13,18 @@ const SUGGESTED = "Suggested categories, most useful first";
 /**
  * @param {(action: object) => void} send
  * @param {(image: number) => string} thumbnailUrl
- * @param {() => {top: number, bottom: number}} edges see sight.js
+ * @param {() => object} edges see sight.js
+ * @param {Element} list holds the rows and scrolls them where there is room for it
  */
-export function makeRows(send, thumbnailUrl, edges) {
+export function makeRows(send, thumbnailUrl, edges, list) {
   const element = h("ol.rows", { "aria-label": SUGGESTED });
   const below = h("button.below", { type: "button", hidden: true, onclick: showBelow });
   const sight = makeSight({
     edges,
     changed: (count) => {
-      below.hidden = count === 0;
+      // Whoever has come to the end of the list sees nothing jump: the line stays, empty.
+      below.hidden = count === 0 && list.scrollTop === 0;
+      below.style.visibility = count ? "" : "hidden";
       attr(below, "text", `↓ ${count} more below`);
     },
   });
@@ -95,11 +98,13 @@ export function makeRows(send, thumbnailUrl, edges) {
     if (!open || panel.evidence === evidence) return;
     // While newer numbers are on their way the older ones stay, so that nothing jumps.
     if (!evidence && panel.childElementCount) return;
+    const first = !panel.evidence;
     panel.evidence = evidence;
     panel.replaceChildren(
       ...(evidence ? whyElements(evidence, thumbnailUrl) : [h("p.quiet", { text: "Looking …" })]),
       decideButtons(row),
     );
+    if (first && item !== element.firstChild) item.scrollIntoView?.({ block: "nearest", behavior: "instant" });
   }
 
   /** For pointers and touch; the keys do the same. */
@@ -121,6 +126,8 @@ export function makeRows(send, thumbnailUrl, edges) {
   }
 
   function render(image, rows, context) {
+    if (image !== element.imageBefore) list.scrollTop = 0;
+    element.imageBefore = image;
     // Another picture gets new rows: a thumbnail or a text of the old one must not flash up. So does
     // one that is asked blind now: of what was told of it before nothing is left.
     const key = (row) => `${image}:${row.category}:${context.blind}`;

@@ -1,12 +1,15 @@
 // Which rows have been on screen: "rest absent" speaks of what was shown, and nothing further down.
+//
+// Rows scroll inside their list where there is room for it, else with the page, of which the ends
+// are covered by what stays there.
 
 /** Of a row's line, what has to be visible for it to count as seen. */
 const ENOUGH = 0.9;
 
 /**
  * @param {object} options
- * @param {() => {top: number, bottom: number}} options.edges pixels of the window that are covered
- *   by what stays above and below the rows
+ * @param {() => {root: ?Element, top: number, bottom: number}} options.edges what the rows scroll in,
+ *   null for the window, and how many pixels of it are covered above and below the rows
  * @param {(below: number) => void} options.changed told how many rows are further down
  */
 export function makeSight({ edges, changed }) {
@@ -14,7 +17,7 @@ export function makeSight({ edges, changed }) {
   const below = new Set();
   let rows = []; // elements
   let watcher = null;
-  let margin = "";
+  let within = { root: null, margin: "" };
 
   function note(entries) {
     for (const { target, intersectionRatio, boundingClientRect, rootBounds } of entries) {
@@ -28,13 +31,13 @@ export function makeSight({ edges, changed }) {
 
   /** Look again where the edges have moved. */
   function measure() {
-    const { top, bottom } = edges();
-    const now = `-${Math.round(top)}px 0px -${Math.round(bottom)}px 0px`;
-    if (now === margin) return;
-    margin = now;
+    const { root, top, bottom } = edges();
+    const margin = `-${Math.round(top)}px 0px -${Math.round(bottom)}px 0px`;
+    if (margin === within.margin && root === within.root) return;
+    within = { root, margin };
     watcher?.disconnect();
     below.clear();
-    watcher = new IntersectionObserver(note, { rootMargin: margin, threshold: [0, ENOUGH] });
+    watcher = new IntersectionObserver(note, { root, rootMargin: margin, threshold: [0, ENOUGH] });
     for (const row of rows) watcher.observe(row);
   }
 

@@ -130,18 +130,22 @@ class _Chosen:
         live = {one.contract.id: one for one in found if one.stage in _LIVE}
         one = live.get(contract_id) or _first(live)
         gone = one is None or one.contract.id != asked
+        ident = one.contract.id if one else 0
+        # Somebody may have chosen another one since a refresh was asked for: theirs stays.
+        stays = keep_question and ident == contract_id
+        choice: dict[str, Any] = {} if stays else {"value": ident or None}
         return [
             gr.HTML(visible=not found),
             gr.Column(visible=bool(found)),
             contracts_table(found, service.categories()),
             gr.Dropdown(
                 [(f"{key}: {_STATES[state.stage]}", key) for key, state in live.items()],
-                value=one.contract.id if one else None,
                 visible=bool(live),
+                **choice,
             ),
             *_actions(one, service.completion.waiting()[0] > 0),
             *question(asked, gone, keep_question),
-            one.contract.id if one else 0,
+            gr.skip() if stays else ident,
         ]
 
     def connect(self, service: AnnotationService) -> None:

@@ -130,13 +130,15 @@ def effort_words(done: Effort, cells: int) -> str:
     """Answers given against asking everything, in words without any name."""
     if not cells:
         return "There is nothing to ask yet."
-    left_out = f"; {done.brought:,} came with an import" if done.brought else ""
-    return (
-        f"Asking everything takes {counted(cells, 'answer')}. Of {counted(done.known, 'cell')} "
-        f"known now, {done.single:,} were answered one at a time, {done.pages:,} on pages of Sweep "
-        f"and {done.automatic:,} were decided under a contract, which saved as many "
-        f"answers{left_out}."
-    )
+    asking = f"To answer every cell by hand takes {counted(cells, 'answer')}."
+    parts = [
+        (done.single, f"{done.single:,} answered one at a time"),
+        (done.pages, f"{done.pages:,} on pages of Sweep"),
+        (done.automatic, f"{done.automatic:,} decided under contracts, without an answer for each"),
+        (done.brought, f"{done.brought:,} from an import"),
+    ]
+    told = "; ".join(text for count, text in parts if count)
+    return f"{asking} Known so far: {told}." if told else f"{asking} None is known yet."
 
 
 def wrong_words(correct: Share) -> str:

@@ -49,6 +49,7 @@ from annotator.training.records import (
 from annotator.training.schedule import Change, DeepRule, Fitted, RefitRule
 from annotator.training.supervisor import EXIT_WORKSPACE_IN_USE
 from annotator.types import Job, ModelVersion
+from annotator.wording import counted
 from hst_core import checkpoint
 from hst_core.activation import activation_map
 from hst_core.backbone import Backbone
@@ -339,7 +340,7 @@ class Learner:
     def device(self) -> str:
         """What it computes on, as a person would say it."""
         if self._device == "cpu":
-            return f"CPU, {torch.get_num_threads()} threads"
+            return f"CPU, {counted(torch.get_num_threads(), 'thread')}"
         return torch.cuda.get_device_name(self._device)
 
     @property

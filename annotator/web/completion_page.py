@@ -27,7 +27,10 @@ from annotator.web.tables import table
 
 WRONG_COLUMNS = ["Category", "Decided", "Blind answers", "Share still wrong (95 % interval)"]
 
-_UNMEASURED = "<p>No contract has decided anything, so there is nothing to measure yet.</p>"
+_WRONG = (
+    "<p>Still wrong: of the cells that a contract decided, as blind answers to a random sample "
+    "since then found it. Other cells are not checked at random.</p>"
+)
 
 _BUTTONS: dict[Place, str] = {
     "audit": "Answer blind questions",
@@ -50,13 +53,7 @@ def make_standing(service: AnnotationService) -> Part:
                 place: gr.Button(text, scale=0, min_width=200, visible=False)
                 for place, text in _BUTTONS.items()
             }
-        gr.HTML(
-            "<p>Still wrong: of the cells that a contract decided, as blind answers to a random "
-            "sample since then found it. Other cells are not checked at random.</p>",
-            apply_default_css=False,
-            elem_classes="note",
-        )
-        unmeasured = gr.HTML(_UNMEASURED, apply_default_css=False, elem_classes="note")
+        about = gr.HTML(_WRONG, apply_default_css=False, elem_classes="note", visible=False)
         wrong = table(WRONG_COLUMNS, "Still wrong", widths=["34%", "22%", "14%", "30%"], wrap=True)
     leads_to(buttons["audit"], "Focus", "audit")
     leads_to(buttons["sweep"], "Sweep")
@@ -72,11 +69,11 @@ def make_standing(service: AnnotationService) -> Part:
             f"<p>{words}</p>",
             tell(f"Next: {next_.text}"),
             *(gr.Button(visible=place == next_.place) for place in buttons),
-            gr.HTML(visible=not measured),
+            gr.HTML(visible=bool(measured)),
             gr.Dataframe(wrong_table(service, measured), visible=bool(measured)),
         ]
 
-    return Part([], [said, step, *buttons.values(), unmeasured, wrong], read)
+    return Part([], [said, step, *buttons.values(), about, wrong], read)
 
 
 def facts(service: AnnotationService) -> Facts:
@@ -107,18 +104,15 @@ def facts(service: AnnotationService) -> Facts:
 
 
 def wrong_table(service: AnnotationService, checked: Sequence[Checked]) -> list[list[str]]:
-    """Per contract and category the share still wrong; "not measured yet" without any answer."""
-    by_category: dict[int, list[list[str]]] = {}
-    for one in checked:
-        row = [
+    """Per category and contract the share still wrong; "not measured yet" without any answer."""
+    return [
+        [
+            category.name,
             f"{decides(one.kind)} by contract {one.contract_id}",
             f"{one.correct.total:,}",
             wrong_words(one.correct),
         ]
-        by_category.setdefault(one.category_id, []).append(row)
-    nothing = [["not under a contract", "0", "not measured yet"]]
-    return [
-        [category.name, *row]
         for category in service.categories()
-        for row in by_category.get(category.id, nothing)
+        for one in checked
+        if one.category_id == category.id
     ]

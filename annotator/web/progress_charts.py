@@ -107,7 +107,7 @@ def known_chart(
     return figure(
         data,
         height=300,
-        legend=len(named) > 1 or by == "person",
+        legend=True,
         x={"type": "date", "hoverformat": "%d %b %Y, %H:%M"},
         y={"tickformat": ",d"},
     )

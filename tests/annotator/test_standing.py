@@ -84,7 +84,16 @@ def test_every_known_cell_is_counted_once(rows: list[tuple[int, str, int, int]])
 
 
 def test_effort_is_told_against_asking_everything() -> None:
-    assert effort_words(Effort(10, 20, 1_000, 5), 5_000).startswith(
-        "Asking everything takes 5,000 answers. Of 1,035 cells known now, 10 were answered one at"
+    assert effort_words(Effort(10, 20, 1_000, 5), 5_000) == (
+        "To answer every cell by hand takes 5,000 answers. Known so far: 10 answered one at a "
+        "time; 20 on pages of Sweep; 1,000 decided under contracts, without an answer for each; "
+        "5 from an import."
+    )
+
+
+def test_effort_does_not_speak_of_what_there_is_none_of() -> None:
+    assert effort_words(Effort(0, 0, 0, 7), 50).endswith("Known so far: 7 from an import.")
+    assert effort_words(Effort(0, 0, 0, 0), 1).startswith(
+        "To answer every cell by hand takes 1 answer"
     )
     assert effort_words(Effort(0, 0, 0, 0), 0) == "There is nothing to ask yet."

@@ -102,7 +102,7 @@ def accept_all(page: Page) -> None:
 
 
 def test_looks(sweep: Page, picture_of: Save) -> None:
-    expect(sweep.get_by_role("heading", name="Choose a class")).to_be_visible()
+    expect(sweep.get_by_role("heading", name="Choose a category")).to_be_visible()
     in_both_themes(sweep, picture_of, "sweep-choose")
     open_class(sweep, "dog")
     for key in ("ArrowRight", "ArrowRight", "Space", "ArrowDown", "u", "ArrowRight"):
@@ -177,9 +177,9 @@ def test_the_list_says_how_right_the_past_was_and_points_to_focus(
 ) -> None:
     page = sweep
     fork = page.locator(".sweep li", has_text="fork")
-    expect(fork).to_contain_text("30 % of 10 answers")
+    expect(fork).to_contain_text("30 % of 10 right")
     plate = page.locator(".sweep li", has_text="plate")
-    expect(plate).to_contain_text("100 % of 8 answers (63–100 %)")
+    expect(plate).to_contain_text("8 of 8 right")
     expect(plate.get_by_role("button", name="ask in Focus")).to_be_hidden()
     open_class(page, "fork")
     expect(page.locator(".sweep .below")).to_contain_text("better asked in Focus")
@@ -187,12 +187,12 @@ def test_the_list_says_how_right_the_past_was_and_points_to_focus(
     fork.get_by_role("button", name="fork: ask in Focus").click()
     expect(page.get_by_role("tab", name="Focus")).to_have_attribute("aria-selected", "true")
     page.get_by_role("tab", name="Sweep").click()
-    page.get_by_label("Point to Focus below").select_option("80 %")
+    page.get_by_label("Good enough from").select_option("80 %")
     open_class_without_model(page, picture_of)
 
 
 def open_class_without_model(page: Page, picture_of: Save) -> None:
-    page.get_by_role("searchbox", name="Find a class").fill("knife")
+    page.get_by_role("searchbox", name="Find a category").fill("knife")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No suggestions of knife yet")).to_be_visible()
     expect(page.locator(".sweep .message")).to_contain_text("needs at least one present label")
@@ -292,7 +292,7 @@ def test_zoomed_to_200_percent_nothing_is_cut_off(
 ) -> None:
     page = open_page(server.address, size=(680, 400), scale=2)
     page.get_by_role("tab", name="Sweep").click()
-    expect(page.get_by_role("heading", name="Choose a class")).to_be_visible()
+    expect(page.get_by_role("heading", name="Choose a category")).to_be_visible()
     page.locator(".sweep .class").first.click()
     expect(page.get_by_role("gridcell").first).to_be_visible()
     picture_of(page, "sweep-zoom-200")

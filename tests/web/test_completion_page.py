@@ -7,7 +7,8 @@ import pytest
 from web_site import NAMES, Site
 
 from annotator.errors import AnnotatorError, Conflict, InvalidInput, NotFound
-from annotator.standing import next_step
+from annotator.precision import Share
+from annotator.standing import Checked, next_step
 from annotator.web.completion_page import facts, wrong_table
 from annotator.web.contracts_page import (
     apply_words,
@@ -21,9 +22,19 @@ from annotator.web.contracts_page import (
 
 def test_nothing_is_measured_before_a_contract(site: Site) -> None:
     assert site.service.completion.checked() == []
-    table = wrong_table(site.service, [])
-    assert [row[0] for row in table] == list(NAMES)
-    assert {row[3] for row in table} == {"not measured yet"}
+    assert wrong_table(site.service, []) == []
+
+
+def test_the_share_still_wrong_is_told_by_category_and_contract(site: Site) -> None:
+    first, second = (category.id for category in site.service.categories()[:2])
+    checked = [
+        Checked(3, "accept", second, Share(50, 50)),
+        Checked(1, "reject", first, Share(0, 0)),
+    ]
+    assert wrong_table(site.service, checked) == [
+        [NAMES[0], "absent by contract 1", "0", "not measured yet"],
+        [NAMES[1], "present by contract 3", "50", "0 % (0 % to 7.1 %)"],
+    ]
 
 
 def test_the_next_step_of_a_new_project_is_to_label(site: Site) -> None:

@@ -322,7 +322,7 @@ test("each empty state says what to do next", () => {
   const title = (state, box = on) => emptyState(state, box)?.title;
   assert.equal(title(initialState(), { online: false }), "The server does not answer");
   assert.equal(title(listed({ ...LIST, model_version: null })), "No model yet");
-  assert.equal(title(listed()), "Choose a class");
+  assert.equal(title(listed()), "Choose a category");
   const [asking] = run(listed(), { type: "choose", category: CUP });
   assert.equal(title(asking), "Looking for cup …");
   const answer = (over) =>
@@ -347,8 +347,9 @@ test("the end of a class tells what was accepted, asked again once everything is
 
 test("words for numbers", () => {
   assert.equal(countsText({ present: 58, absent: 2, unknown: 0 }), "58 present, 2 absent");
-  assert.equal(shareText(SHARE), "96 % of 100 answers (90–99 %)");
-  assert.equal(shareText({ right: 0, total: 0, low: 0, high: 1 }), "no answers yet");
+  assert.equal(shareText(SHARE), "96 % of 100 right (90–99 %)");
+  assert.equal(shareText({ right: 0, total: 1, low: 0, high: 0.98 }), "0 of 1 right");
+  assert.equal(shareText({ right: 0, total: 0, low: 0, high: 1 }), "not checked yet");
 });
 
 test("keys mean what the card says, held keys only move", () => {

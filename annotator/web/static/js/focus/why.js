@@ -54,16 +54,17 @@ function similar(evidence, thumbnailUrl) {
     .filter((source) => source.kind === "cst")
     .reduce((sum, source) => sum + source.contribution, 0);
   const word = push > 0 ? "likelier" : "less likely";
-  const effect = Math.abs(push) >= TELLING ? `: ${times(push)} ${word}` : "";
+  // All similar and typical pictures together: what a few of them are known to show may differ.
+  const effect = Math.abs(push) >= TELLING ? `; together, such pictures make it ${times(push)} ${word}` : "";
   if (present.length || absent.length) {
     const all = grouped(present.length + absent.length);
-    const text = `${present.length} of the ${all} nearest with a label ${present.length === 1 ? "has" : "have"} it${effect}.`;
+    const text = `${present.length} of ${all} near ones with a label ${present.length === 1 ? "shows" : "show"} it${effect}.`;
     const shown = [...present, ...absent].slice(0, MAX_THUMBNAILS);
     return [line("Similar pictures", text, title), strip(shown, evidence, thumbnailUrl)];
   }
   if (!evidence.exemplars.length) return [];
   const shown = evidence.exemplars.slice(0, MAX_THUMBNAILS).map((image) => ({ image, state: 1 }));
-  const text = `none near is labelled, these are typical${effect}.`;
+  const text = `none of the near ones has a label; these are typical${effect}.`;
   return [line("Similar pictures", text, title), strip(shown, evidence, thumbnailUrl)];
 }
 

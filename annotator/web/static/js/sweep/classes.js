@@ -25,7 +25,7 @@ export function takeList(state, { list, side, resort = false }) {
   const effects = [];
   if (state.category !== null && !classes.has(state.category)) {
     effects.push(...leave(next));
-    next = announce(closed(next, null), "This class was removed");
+    next = announce(closed(next, null), "This category was removed");
   }
   return [next, effects];
 }
@@ -50,7 +50,7 @@ export function chooseNext(state) {
     const one = state.classes.get(id);
     return one.verdict !== "below" && waitingOf(one, state.side) > 0;
   });
-  if (next === undefined) return [announce(state, "No other class has anything to sweep"), []];
+  if (next === undefined) return [announce(state, "No other category has anything to sweep"), []];
   return choose(state, { category: next });
 }
 

@@ -22,7 +22,7 @@ export function emptyState(state, { online }) {
   }
   if (!counts.categories || !counts.images) {
     const what = counts.categories ? "pictures" : "categories";
-    const text = `Sweep goes through pictures of one class at a time. Begin on Focus: it says what to add.`;
+    const text = `Sweep goes through pictures of one category at a time. Begin on Focus: it says what to add.`;
     return { title: `No ${what} yet`, text, actions: [focus] };
   }
   if (state.listModel === null) {
@@ -30,7 +30,7 @@ export function emptyState(state, { online }) {
       title: "No model yet",
       text:
         "Sweep shows what the model suggests, sixty pictures at once. Mark some cells present and some " +
-        "absent on Focus; the model comes by itself, and then its classes are listed here.",
+        "absent on Focus; the model comes by itself, and then its categories are listed here.",
       actions: [focus],
     };
   }
@@ -41,7 +41,7 @@ export function emptyState(state, { online }) {
 function chooseOne(state) {
   const first = state.order.map((id) => state.classes.get(id)).find((one) => waitingOf(one, state.side));
   const text =
-    "A page shows sixty pictures of one class as the model sees them. Turn over what is wrong, then " +
+    "A page shows sixty pictures of one category as the model sees them. Turn over what is wrong, then " +
     "accept the page. Nothing is decided before.";
   if (!first) {
     return {
@@ -51,7 +51,7 @@ function chooseOne(state) {
     };
   }
   return {
-    title: "Choose a class",
+    title: "Choose a category",
     text: `${text} The list has the most useful ones first.`,
     actions: [["Begin with the first", { type: "chooseNext" }]],
   };
@@ -59,7 +59,7 @@ function chooseOne(state) {
 
 function closedClass(state, online, focus) {
   const one = state.classes.get(state.category);
-  const name = one?.name ?? "this class";
+  const name = one?.name ?? "this category";
   const waiting = state.pending.filter((entry) => entry.kind === "decide").length;
   if (!online) {
     const kept = waiting ? ` ${plural(waiting, "accepted page")} kept here.` : "";
@@ -101,7 +101,7 @@ function nothingWaits(state, name) {
 }
 
 function nextClass() {
-  return ["Next class", { type: "chooseNext" }];
+  return ["Next category", { type: "chooseNext" }];
 }
 
 function otherSide(side) {

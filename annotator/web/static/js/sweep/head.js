@@ -74,12 +74,12 @@ export function makeHead({ send, accept, goToFocus, size }) {
     below.hidden = !one || one.verdict !== "below";
     if (!one) return;
     attr(waiting, "text", `${sideText(state.side)} · ${grouped(waitingOf(one, state.side))} wait`);
-    attr(past, "text", `right so far: ${shareText(one.share)}`);
+    attr(past, "text", `past suggestions: ${shareText(one.share)}`);
     attr(past, "data-verdict", one.verdict);
     attr(
       warning,
       "text",
-      `Suggestions of ${one.name} were right too seldom so far: ${shareText(one.share)}. It is better asked in Focus.`,
+      `Suggestions of ${one.name} were right too seldom: ${shareText(one.share)}. It is better asked in Focus.`,
     );
     if (!page) return;
     attr(counts, "text", countsText(countsOf(page)));

@@ -10,9 +10,9 @@ const KEYS = [
   [["Enter"], "accept the page; shows the rest of it first"],
   [["Backspace"], "take back the newest change; a page comes back as it was"],
   [["Z"], "enlarge"],
-  [["N"], "next class"],
+  [["N"], "next category"],
   [["S"], "suggested present, absent, both"],
-  [["/"], "find a class"],
+  [["/"], "find a category"],
   [["Home", "End"], "ends of the row; with Ctrl of the page"],
   [["?"], "this card"],
 ];

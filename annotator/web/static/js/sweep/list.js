@@ -17,25 +17,27 @@ const MINIMA = [0.8, 0.9, 0.95, 0.98, 0.99];
 export function makeList({ send, getState, goToFocus, leave }) {
   const input = h("input", {
     type: "search",
-    "aria-label": "Find a class",
-    placeholder: "Find a class",
+    "aria-label": "Find a category",
+    placeholder: "Find a category",
     autocomplete: "off",
     spellcheck: "false",
     oninput: () => send({ type: "query", text: input.value }),
     onkeydown: onInputKey,
   });
-  const rows = h("ul", { "aria-label": "Classes" });
+  const rows = h("ul", { "aria-label": "Categories" });
   const none = h("p.quiet", { hidden: true });
   const minimum = h("select", {
-    "aria-label": "Point to Focus below this share of right suggestions",
+    "aria-label": "Good enough from this share of right suggestions",
+    title: "Categories whose suggestions were right less often are better asked in Focus",
     onchange: () => send({ type: "minimum", minimum: Number(minimum.value) }),
   });
   const element = h(
     "nav.classes",
-    { "aria-label": "Classes" },
+    { "aria-label": "Categories" },
     input,
+    h("p.columns", { "aria-hidden": "true" }, h("span", { text: "Category" }), h("span", { text: "Suggested" })),
     h("div.scroll", {}, rows, none),
-    h("label.minimum", {}, h("span", { text: "Ask in Focus below" }), minimum),
+    h("label.minimum", {}, h("span", { text: "Good enough from" }), minimum),
   );
   let drawn = {}; // what the rows were drawn from
   let prepared = [];
@@ -120,7 +122,7 @@ export function makeList({ send, getState, goToFocus, leave }) {
     const waiting = waitingOf(one, state.side);
     attr(name, "text", one.name);
     attr(count, "text", grouped(waiting));
-    set(count, { title: `${grouped(waiting)} of ${grouped(one.unknown)} undecided cells wait here` });
+    set(count, { title: `${grouped(waiting)} of ${grouped(one.unknown)} undecided cells are suggested here` });
     attr(past, "text", one.waits_for || shareText(one.share));
     set(open, { "aria-current": one.id === state.category ? "true" : null });
     set(row, { "data-none": waiting === 0, "data-verdict": one.verdict });
@@ -148,7 +150,7 @@ export function makeList({ send, getState, goToFocus, leave }) {
     const wanted = [current, state.category, shown[0]].find((id) => shown.includes(id));
     if (wanted !== undefined) setCurrent(wanted);
     none.hidden = shown.length > 0 || !state.listed;
-    attr(none, "text", state.query ? "No class has this name" : "No classes yet");
+    attr(none, "text", state.query ? "No category has this name" : "No categories yet");
     renderMinimum(state.minimum);
   }
 

@@ -28,7 +28,7 @@ const LEGEND = [
   [["Enter"], "accept page"],
   [["Backspace"], "take it back"],
   [["Z"], "enlarge"],
-  [["N"], "next class"],
+  [["N"], "next category"],
   [["?"], "keys"],
 ];
 

@@ -1,7 +1,7 @@
 // What the Sweep page knows, and the words for it.
 
 import { noticed } from "../notices.js";
-import { percent, plural, verdict } from "../words.js";
+import { grouped, percent, verdict } from "../words.js";
 
 /** Tiles of a page. */
 export const COUNT = 60;
@@ -79,12 +79,16 @@ export function countsText({ present, absent, unknown }) {
   return parts.join(", ") || "nothing";
 }
 
-/** "96 % of 104 were right (91–99 %)", or that nothing is known. */
+/** A share of fewer answers says less than the answers themselves. */
+const FEW = 10;
+
+/** How past suggestions fared: "96 % of 104 right (91–99 %)", "2 of 3 right", or that nobody knows. */
 export function shareText(share) {
-  if (!share || !share.total) return "no answers yet";
+  if (!share || !share.total) return "not checked yet";
+  if (share.total < FEW) return `${share.right} of ${share.total} right`;
   const low = Math.floor(share.low * 100);
   const high = Math.ceil(share.high * 100);
-  return `${percent(share.right / share.total)} of ${plural(share.total, "answer")} (${low}–${high} %)`;
+  return `${percent(share.right / share.total)} of ${grouped(share.total)} right (${low}–${high} %)`;
 }
 
 /** Cells of a class that wait on a side. */

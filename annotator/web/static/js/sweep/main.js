@@ -121,7 +121,8 @@ export function mountSweep(root, session) {
   }
 
   document.addEventListener("keydown", (event) => {
-    if (!state.visible || event.defaultPrevented || isTyped(event)) return;
+    // Asked now: what the observer says comes a moment after the page, and a quick key before it.
+    if (!root.checkVisibility() || event.defaultPrevented || isTyped(event)) return;
     press(event);
   });
   new IntersectionObserver((entries) => {

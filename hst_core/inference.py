@@ -8,6 +8,7 @@ brought into the order of the processor's kernels at every call. All three are a
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hst_core.backbone import Backbone, LiteTrunk
+from hst_core.last_stage import LiteBefore
 
 
 def optimise(backbone: Backbone) -> Backbone:
@@ -26,11 +28,16 @@ def optimise(backbone: Backbone) -> Backbone:
     they run in. Where the maps differ the backbone is returned as it is.
     """
     folded = fold_batch_norm(backbone)
-    if not isinstance(folded.trunk, LiteTrunk):
+    if isinstance(folded.trunk, LiteTrunk):
+        network = cast(Any, folded.trunk.network)
+        trunk = FusedLite(network._conv_stem, network._blocks, network._conv_head)
+    elif isinstance(folded.trunk, LiteBefore):
+        trunk = FusedLite(folded.trunk.stem, folded.trunk.blocks)
+    else:
         return folded
     fused = Backbone(
         folded.name,
-        FusedLite(cast(Any, folded.trunk.network)),
+        trunk,
         [],
         input_size=folded.input_size,
         channels=folded.channels,
@@ -83,14 +90,21 @@ def _agree(one: Backbone, other: Backbone) -> bool:
 
 
 class FusedLite(nn.Module):
-    """EfficientNet-Lite as a list of fused convolutions and skip connections."""
+    """EfficientNet-Lite as a list of fused convolutions and skip connections.
 
-    def __init__(self, network: Any) -> None:
+    Args:
+        stem: first convolution.
+        blocks: some of the network's, from the first on.
+        head: last convolution, if its turn comes.
+    """
+
+    def __init__(self, stem: Any, blocks: Iterable[Any], head: Any = None) -> None:
         super().__init__()
-        self.stem = FusedConvolution(network._conv_stem, relu6=True)
-        self.blocks = nn.ModuleList(nn.Sequential(*_fused_block(b)) for b in network._blocks)
-        self.skips = [_has_skip(block) for block in network._blocks]
-        self.head = FusedConvolution(network._conv_head, relu6=True)
+        blocks = list(blocks)
+        self.stem = FusedConvolution(stem, relu6=True)
+        self.blocks = nn.ModuleList(nn.Sequential(*_fused_block(block)) for block in blocks)
+        self.skips = [_has_skip(block) for block in blocks]
+        self.head = nn.Identity() if head is None else FusedConvolution(head, relu6=True)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Compute the feature map of normalised pixels."""

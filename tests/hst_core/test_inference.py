@@ -8,6 +8,7 @@ from torch import nn
 
 from hst_core.backbone import Backbone, build_backbone
 from hst_core.inference import FusedConvolution, FusedLite, fold_batch_norm, optimise
+from hst_core.last_stage import split
 
 
 def randomise_batch_norm(module: nn.Module) -> None:
@@ -73,6 +74,13 @@ def test_fused_lite_works_under_autocast(lite: Backbone, fused: Backbone) -> Non
         found, expected = fused(pixels), lite(pixels)
     assert found.dtype == torch.bfloat16
     assert (found - expected).abs().mean() < 0.05 * expected.abs().mean() + 0.05
+
+
+def test_what_lies_before_the_last_stage_is_fused_too(lite: Backbone) -> None:
+    before, _ = split(lite)
+    fused = optimise(before)
+    assert isinstance(fused.trunk, FusedLite)
+    assert_same_map(fused, before, picture(66, 67))
 
 
 def test_fused_lite_keeps_what_the_backbone_tells(lite: Backbone, fused: Backbone) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,7 @@ from annotator.db import store
 from annotator.db.engine import Database
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
+from annotator.worker_jobs import is_alive, request_job, waiting_job
 
 _REFUSAL_HOLDS_SECONDS = 30.0  # after that, a picture that could not be opened is tried again
 
@@ -31,14 +32,12 @@ class Attention:
     Attributes:
         newest: gives the scores in force.
         clock: gives the time, aware.
-        silence: without a sign of life for this long, the worker counts as gone.
     """
 
     workspace: Workspace
     database: Database
     newest: Callable[[Connection], ScoreFolder | None]
     clock: Callable[[], datetime]
-    silence: timedelta
 
     def find(self, image_id: int, category_id: int) -> AttentionMap | NoAttention:
         """The map of the model in force; asks the worker for it if it is not there yet.
@@ -46,13 +45,14 @@ class Attention:
         Raises:
             NotFound: if there is no such picture or category.
         """
+        config = {"image": image_id, "category": category_id}
         with self.database.reading() as connection:
             require(store.image(connection, image_id), "image", image_id)
             categories = {category.id for category in store.categories(connection)}
             require(category_id if category_id in categories else None, "category", category_id)
             scores = self.newest(connection)
-            worker = store.jobs(connection, kind="worker", status="running", limit=1)
-            waiting = store.jobs(connection, kind=ATTENTION, status="waiting", limit=1000)
+            alive = is_alive(connection, self.clock())
+            asked = waiting_job(connection, ATTENTION, config) is not None
         refusal = _no_model(scores, category_id)
         if scores is None or refusal is not None:
             return NoAttention(refusal or "", again=False)
@@ -62,23 +62,12 @@ class Attention:
             answer, age = found
             if isinstance(answer, AttentionMap) or age < _REFUSAL_HOLDS_SECONDS:
                 return answer
-        recently = self.clock() - self.silence
-        if not any(job.heartbeat is not None and job.heartbeat > recently for job in worker):
+        if not alive:
             return NoAttention("the trainer does not run, so nothing can be computed", again=False)
-        config = {"image": image_id, "category": category_id}
-        if not any(dict(job.config) == config for job in waiting):
-            self._ask(config)
+        if not asked:
+            with self.database.writing() as connection:
+                request_job(connection, ATTENTION, config, self.clock())
         return NoAttention("the trainer is working it out", again=True)
-
-    def _ask(self, config: dict[str, int]) -> None:
-        with self.database.writing() as connection:
-            store.add_job(
-                connection,
-                kind=ATTENTION,
-                status="waiting",
-                config=config,
-                created_at=self.clock(),
-            )
 
 
 def _no_model(scores: ScoreFolder | None, category_id: int) -> str | None:

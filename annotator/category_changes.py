@@ -328,16 +328,7 @@ class _Done:
         self.cells = np.empty(0, dtype=packed.CELL) if cells is None else cells
 
     def summary(self) -> dict[str, Any]:
-        after, before = self.cells["after"], self.cells["before"]
-        return {
-            "present": int((after == 1).sum()),
-            "absent": int((after == -1).sum()),
-            "unknown": int((after == 0).sum()),
-            "images": len(np.unique(self.cells["image"])),
-            "added": int(((before == 0) & (after != 0)).sum()),
-            "removed": int(((before != 0) & (after == 0)).sum()),
-            **self._told,
-        }
+        return {**packed.counts(self.cells), **self._told}
 
 
 def _row(connection: Connection, category_id: int) -> category_rows.Row:

@@ -47,7 +47,7 @@ def set_flag(connection: Connection, user_id: int, image_id: int, note: str, at:
     if found is not None:
         return found
     flag_id = table.add_flag(connection, image_id, user_id, note, at)
-    _log(connection, user_id, at, {"set": flag_id, "image": image_id})
+    store.log_event(connection, KIND, user_id, at, {"set": flag_id, "image": image_id})
     return require(table.flag(connection, flag_id), "flag", flag_id)
 
 
@@ -62,17 +62,5 @@ def close_flag(connection: Connection, user_id: int, flag_id: int, at: datetime)
     if found.closed_at is not None:
         return found
     table.close_flag(connection, flag_id, user_id, at)
-    _log(connection, user_id, at, {"closed": flag_id, "image": found.image_id})
+    store.log_event(connection, KIND, user_id, at, {"closed": flag_id, "image": found.image_id})
     return require(table.flag(connection, flag_id), "flag", flag_id)
-
-
-def _log(connection: Connection, user_id: int, at: datetime, summary: dict[str, int]) -> None:
-    store.add_event(
-        connection,
-        kind=KIND,
-        user_id=user_id,
-        source=KIND,
-        at=at,
-        cell_count=0,
-        summary=summary,
-    )

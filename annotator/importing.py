@@ -2,19 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from annotator.checks import check_batch, refuse_two_states
+from annotator.checks import check_batch, check_key, check_source, refuse_two_states, require
 from annotator.db import cells as packed
-from annotator.db import store
+from annotator.db import offers, store
 from annotator.db.cells import Cells
-from annotator.types import CellBatch
+from annotator.db.engine import Database
+from annotator.errors import InvalidInput
+from annotator.idempotency import digest_of, done_before
+from annotator.types import CellBatch, Event, ImportReport
 
+ConflictPolicy = Literal["keep", "overwrite"]
+Progress = Callable[[int], None]
 Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """Where cells come from and what becomes of those that are known otherwise.
+
+    Attributes are the arguments of `AnnotationService.import_decisions`.
+    """
+
+    user_id: int | None
+    source: str
+    conflict: ConflictPolicy
+    key: str | None
+    model_version_id: int | None
+    file_name: str
+
+    def checked_digest(self) -> str:
+        """Digest of the request.
+
+        Raises:
+            InvalidInput: if a value is malformed.
+        """
+        if self.conflict not in ("keep", "overwrite"):
+            raise InvalidInput(f"conflict must be 'keep' or 'overwrite', got {self.conflict!r}")
+        check_source(self.source)
+        if self.key is not None:
+            check_key(self.key)
+        return digest_of("import", self.user_id, self.source, self.conflict, self.model_version_id)
+
+
+def import_cells(
+    database: Database,
+    request: ImportRequest,
+    batches: Iterable[CellBatch],
+    progress: Progress | None,
+    clock: Callable[[], datetime],
+) -> ImportReport:
+    """Decide cells in bulk, once; see `AnnotationService.import_decisions`."""
+    digest = request.checked_digest()
+    with database.writing() as connection:
+        done = None if request.key is None else done_before(connection, request.key, digest)
+        if done is not None:
+            return _report(done, repeated=True)
+        if request.user_id is not None:
+            require(store.user(connection, request.user_id), "user", request.user_id)
+        version = request.model_version_id
+        if version is not None:
+            require(store.model_version(connection, version), "model version", version)
+        event_id = store.add_event(
+            connection,
+            kind="import",
+            user_id=request.user_id,
+            source=request.source,
+            model_version_id=version,
+            at=clock(),
+            idempotency_key=request.key,
+            request_digest=digest,
+            cell_count=0,
+            summary={},
+        )
+        overwrite = request.conflict == "overwrite"
+        importing = BulkChange(connection, event_id, overwrite=overwrite)
+        for batch in batches:
+            for piece in batch.pieces(packed.PART):
+                importing.add(piece)
+                if progress is not None:
+                    progress(importing.seen)
+        told = importing.summary() | ({"file": request.file_name} if request.file_name else {})
+        store.set_event_result(connection, event_id, importing.changed, told)
+        offers.withdraw_decided_suggestions(connection, event_id)
+        event = require(store.event(connection, event_id), "event", event_id)
+    if importing.changed > packed.PART:
+        database.checkpoint()
+    return _report(event, repeated=False)
+
+
+def _report(event: Event, *, repeated: bool) -> ImportReport:
+    names = ("added", "confirmed", "overwritten", "kept", "images")
+    facts = {name: int(event.summary[name]) for name in names}
+    return ImportReport(event_id=event.id, repeated=repeated, **facts)
 
 
 class BulkChange:

@@ -385,6 +385,12 @@ class ScoreFolder:
             ),
         )
 
+    def thresholds(self) -> dict[int, float]:
+        """Where each category that has a model is called present, 0-1 by category id."""
+        values = zip(self.category_ids.tolist(), self.model.threshold.tolist(), strict=True)
+        with_model = zip(values, self.model.has_model, strict=True)
+        return {ident: value for (ident, value), modelled in with_model if modelled}
+
     def image(self, image_id: int) -> ImageScores:
         """Everything stored of one picture, as float32; `scored` tells whether there is any."""
         row = self.row(image_id)

@@ -1,23 +1,133 @@
-"""Taking an event back: which cells are still its own, and what they become."""
+"""Taking an event back: which cells are still its own, what they become, and what is answered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from annotator.category_changes import ADDED, KIND, take_back_rows
-from annotator.checks import require
+from annotator.category_changes import ADDED, KIND, take_back_rows, told_of
+from annotator.checks import check_key, require
+from annotator.completion import contracts
+from annotator.completion.contracts import AUDIT_SOURCE
 from annotator.db import cells as packed
 from annotator.db import offers, store
 from annotator.db.cells import Cells
-from annotator.errors import Conflict, WorkspaceError
-from annotator.types import Event, LeftCell
+from annotator.db.engine import Database
+from annotator.errors import Conflict, NotFound, WorkspaceError
+from annotator.idempotency import digest_of, done_before
+from annotator.types import Event, ImageState, LeftCell, UndoResult
+from annotator.view_reader import FULL_STATES, ViewReader, offer_shown
 
 LEFT_SHOWN = 100
+
+_REVISIONS = 5_000  # pictures up to which an answer carries revisions
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """Takes events back and answers with the pictures as they are then. Thread-safe.
+
+    Attributes:
+        reader: of what the answer shows.
+        clock: gives the time, aware.
+    """
+
+    database: Database
+    reader: ViewReader
+    clock: Callable[[], datetime]
+
+    def undo(self, user_id: int, key: str, event_id: int | None) -> UndoResult:
+        """Take an event back once; see `AnnotationService.undo`."""
+        check_key(key)
+        digest = digest_of("undo", user_id, *([] if event_id is None else [event_id]))
+        with self.database.writing() as connection:
+            done = done_before(connection, key, digest)
+            repeated = done is not None
+            if done is None:
+                require(store.user(connection, user_id), "user", user_id)
+                if event_id is None:
+                    target = store.newest_undoable(connection, user_id)
+                else:
+                    target = undoable_event(connection, event_id)
+                if target is None:
+                    raise NotFound("there is nothing left to undo")
+                done = self.take_back(connection, target, user_id, key, digest)
+            return self._result(connection, done, repeated=repeated)
+
+    def take_back(
+        self,
+        connection: Connection,
+        target: Event,
+        user_id: int | None,
+        key: str | None,
+        digest: str | None,
+    ) -> Event:
+        """Write the event that takes another one back, inside a writing transaction.
+
+        Args:
+            connection: of the transaction.
+            target: changed cells or categories and is not undone.
+            user_id: who takes it back; None if nobody asked for it.
+            key: idempotency key of the request.
+            digest: of the request.
+        """
+        undo_id = store.add_event(
+            connection,
+            kind=store.UNDO,
+            user_id=user_id,
+            source=target.source,
+            at=self.clock(),
+            idempotency_key=key,
+            request_digest=digest,
+            undoes_event_id=target.id,
+            cell_count=0,
+            summary={},
+        )
+        undone = undo_event(connection, target, undo_id)
+        contracts.after_undo(connection, target.id)
+        summary = {
+            "undone": {
+                "kind": target.kind,
+                "source": target.source,
+                "at": target.at.isoformat(),
+                **told_of(target.summary),
+            },
+            **undone.counts,
+            "left": [[c.image_id, c.category_id, c.state, c.user] for c in undone.left],
+            "left_count": undone.left_count,
+        }
+        store.set_event_result(connection, undo_id, undone.cells, summary)
+        return require(store.event(connection, undo_id), "event", undo_id)
+
+    def _result(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
+        undone = done.summary["undone"]
+        target = done.undoes_event_id or 0
+        image_ids: list[int] = []
+        if 0 < undone.get("images", 0) <= _REVISIONS:
+            parts = [np.unique(cells["image"]) for cells in store.event_cells(connection, target)]
+            image_ids = np.unique(np.concatenate(parts)).tolist()
+        states: tuple[ImageState, ...] = ()
+        # Taken back, a blind answer is asked again: nothing may be told of its picture.
+        if len(image_ids) <= FULL_STATES and undone["source"] != AUDIT_SOURCE:
+            states = self.reader.states(connection, image_ids)
+            if not repeated:
+                offer_shown(connection, states)
+        return UndoResult(
+            event_id=done.id,
+            undone_event_id=target,
+            repeated=repeated,
+            summary=undone,
+            cells=done.cell_count,
+            left=tuple(LeftCell(*cell) for cell in done.summary["left"]),
+            left_count=done.summary["left_count"],
+            revisions=store.revisions(connection, image_ids),
+            images=states,
+        )
 
 
 @dataclass

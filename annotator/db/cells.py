@@ -87,6 +87,19 @@ def set_before(cells: Cells, rows: NDArray[np.void]) -> None:
         cells[name][match] = rows[column][row[match]]
 
 
+def counts(cells: Cells) -> dict[str, int]:
+    """What changes did, in cells, and on how many pictures."""
+    before, after = cells["before"], cells["after"]
+    return {
+        "present": int((after == 1).sum()),
+        "absent": int((after == -1).sum()),
+        "unknown": int((after == 0).sum()),
+        "added": int(((before == 0) & (after != 0)).sum()),
+        "removed": int(((before != 0) & (after == 0)).sum()),
+        "images": len(np.unique(cells["image"])),
+    }
+
+
 def clear_before(cells: Cells) -> None:
     """Forget what was there before, as if no cell had been known."""
     cells["before"] = cells["before_event"] = 0

@@ -259,6 +259,18 @@ def add_event(connection: Connection, **values: Any) -> int:
 _ADD_EVENT = insert(t.event)
 
 
+def log_event(
+    connection: Connection,
+    kind: str,
+    user_id: int | None,
+    at: datetime,
+    summary: Mapping[str, Any],
+) -> None:
+    """Append an event that changes no cell."""
+    values = {"kind": kind, "source": kind, "user_id": user_id, "at": at}
+    add_event(connection, **values, cell_count=0, summary=dict(summary))
+
+
 def event(connection: Connection, event_id: int) -> Event | None:
     """One event as it is stored, without its cells."""
     row = connection.execute(select(t.event).where(t.event.c.id == event_id)).first()

@@ -2,7 +2,8 @@
 
 AnnotatorError
 ├── InvalidInput        the request cannot be carried out as written
-│   └── FormatError     a file that was to be read is not what it should be
+│   ├── FormatError     a file that was to be read is not what it should be
+│   └── OutOfReach      a promise that no sensible number of answers can prove now
 ├── NotFound            an image, category, user or event that is not there
 ├── Conflict            the request contradicts what is stored
 └── WorkspaceError      the workspace is missing, newer than the program, or in use
@@ -21,6 +22,10 @@ class InvalidInput(AnnotatorError):
 
 class FormatError(InvalidInput):
     """An imported file is malformed or inconsistent."""
+
+
+class OutOfReach(InvalidInput):
+    """A promise cannot be proved now. The text says which one could be, if any."""
 
 
 class NotFound(AnnotatorError):

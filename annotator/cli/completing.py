@@ -19,6 +19,7 @@ from annotator.cli.shared import (
     service_of,
     user_of,
 )
+from annotator.errors import OutOfReach
 from annotator.wording import counted, per_cent
 
 contract_app = group(
@@ -152,10 +153,13 @@ def propose_contract(
     with service_of(workspace) as service:
         chosen = None if category is None else category_of(service, category)
         if preview:
-            told = service.completion.preview(
-                kind, target=target, confidence=confidence, category_id=chosen
-            )
-            say(told.words())
+            try:
+                told = service.completion.preview(
+                    kind, target=target, confidence=confidence, category_id=chosen
+                ).words()
+            except OutOfReach as error:  # an answer to what was asked, too
+                told = str(error)[0].upper() + str(error)[1:] + "."
+            say(told)
             return
         made = service.completion.propose(
             user_of(service, user), kind, target=target, confidence=confidence, category_id=chosen
@@ -217,7 +221,7 @@ def list_contracts(workspace: WorkspaceOption = HERE) -> None:
     from annotator.console import say, table
 
     with service_of(workspace) as service:
-        states = service.completion.contracts()
+        states = service.completion.contracts(limit=None)
         names = {one.id: one.name for one in service.categories()}
     if not states:
         say("There is no contract yet (annotator contract propose).")

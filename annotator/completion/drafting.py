@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args
@@ -15,7 +16,7 @@ from annotator.completion import finishing, pools
 from annotator.completion.planning import Kind, Plan, level_of_look, plan
 from annotator.completion.pools import Pool
 from annotator.db import contracts as db
-from annotator.errors import Conflict, InvalidInput
+from annotator.errors import Conflict, InvalidInput, OutOfReach
 from annotator.scores import ScoreFolder
 from annotator.types import Labels
 from annotator.wording import at_most, counted, per_cent
@@ -173,7 +174,8 @@ def draft(
         seed: of the random order.
 
     Raises:
-        InvalidInput: if a share is not between 0 and 1, or nothing can be saved.
+        InvalidInput: if a share is not between 0 and 1.
+        OutOfReach: if nothing can be saved.
         Conflict: if there is such a proposal already.
     """
     promise.check()
@@ -182,24 +184,44 @@ def draft(
     pool = _unknown(scores, labels, promise.category_id, also_waiting=finishes)
     level = level_of_look(promise.confidence, looks)
     present = _known_present(labels, promise.category_id)
-    allowed = int(promise.target * _cells(labels, promise.category_id)) if finishes else 0
-    planned = (
-        finishing.plan(pool.score, allowed=allowed, confidence=level)
-        if finishes
-        else plan(
-            promise.kind, pool.score, target=promise.target, confidence=level, known_present=present
+    cells = _cells(labels, promise.category_id)
+
+    def planned_for(target: float) -> Plan | None:
+        if finishes:
+            return finishing.plan(pool.score, allowed=int(target * cells), confidence=level)
+        return plan(
+            promise.kind, pool.score, target=target, confidence=level, known_present=present
         )
-    )
+
+    planned = planned_for(promise.target)
     if planned is None:
-        raise InvalidInput(
+        raise OutOfReach(
             f"nothing can be decided with {promise.words()}: proving it would take more answers "
-            f"than it saves ({counted(len(pool), 'unknown cell')}; label more first, or allow more "
-            "errors)"
+            f"than it saves ({counted(len(pool), 'unknown cell')}; "
+            f"{_in_reach(promise, planned_for)})"
         )
+    allowed = int(promise.target * cells) if finishes else 0
     pool.inside[:] = False
     pool.inside[planned.cells] = True
     pool = pool if promise.kind == "reject" else pool.candidates()
     return Draft(promise, pool, planned, seed, looks, present, allowed)
+
+
+_ROUND_SHARES = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03,
+                 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3)  # fmt: skip
+"""What is tried where a promise is out of reach."""
+
+
+def _in_reach(promise: Promise, planned_for: Callable[[float], Plan | None]) -> str:
+    """The smallest round share above the one wanted that could be promised, in words."""
+    shares = [share for share in _ROUND_SHARES if share > promise.target]
+    # A plan takes a second where there are millions of cells, so few of them are tried.
+    first = bisect_left(shares, True, key=lambda share: planned_for(share) is not None)
+    found = planned_for(shares[first]) if first < len(shares) else None
+    if found is None:
+        return "label more first"
+    could = f"{per_cent(shares[first], 2)} could be promised now"
+    return f"{could}, by {counted(found.answers, 'blind answer')}; or label more first"
 
 
 def preview(drafted: Draft) -> Preview:

@@ -76,15 +76,26 @@ class Completion:
 
     # ------------------------------------------------------------------------------ contracts
 
-    def contracts(self, limit: int = 100) -> list[ContractState]:
-        """The newest contracts, newest first; answers that are all in are looked at first."""
+    def contracts(self, limit: int | None = 100) -> list[ContractState]:
+        """The newest contracts and older ones that are proposed or active, newest first.
+
+        Answers that are all in are looked at first.
+
+        Args:
+            limit: so many of the newest, whatever became of them; all if None.
+        """
         with self._database.reading() as connection:
-            found = db.newest(connection, limit)
+            found = db.listed(connection, limit)
             due = any(_is_due(connection, contract) for contract in found)
             if not due:
                 return contracts.states(connection, found)
         with self._database.writing() as connection:
-            return [self._state(connection, one) for one in db.newest(connection, limit)]
+            return [self._state(connection, one) for one in db.listed(connection, limit)]
+
+    def count(self) -> int:
+        """How many contracts there are in all."""
+        with self._database.reading() as connection:
+            return db.count(connection)
 
     def checked(self) -> list[Checked]:
         """Blind answers to what active contracts decided, by contract and category.

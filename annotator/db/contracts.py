@@ -35,10 +35,17 @@ def one(connection: Connection, contract_id: int) -> Contract | None:
     return None if row is None else Contract(*row)
 
 
-def newest(connection: Connection, limit: int = 100) -> list[Contract]:
-    """The newest contracts whatever their status, newest first."""
-    statement = select(t.contract).order_by(t.contract.c.id.desc()).limit(limit)
-    return [Contract(*row) for row in connection.execute(statement)]
+def listed(connection: Connection, limit: int | None) -> list[Contract]:
+    """The newest contracts and all older ones that are not over, newest first; all if None."""
+    c = t.contract.c
+    new = select(c.id).order_by(c.id.desc()).limit(limit)
+    statement = select(t.contract).where(c.id.in_(new) | c.status.in_((PROPOSED, ACTIVE)))
+    return [Contract(*row) for row in connection.execute(statement.order_by(c.id.desc()))]
+
+
+def count(connection: Connection) -> int:
+    """How many contracts there are, those included that are over."""
+    return int(connection.scalar(select(func.count()).select_from(t.contract)) or 0)
 
 
 def of_scope(connection: Connection, kind: str, category_id: int | None) -> list[Contract]:
@@ -173,10 +180,17 @@ _ANSWER = (
 
 def ask_again(connection: Connection, event_id: int) -> set[int]:
     """Take back the blind answers of an event that is undone; returns the contracts concerned."""
-    c = t.audit.c
-    found = select(c.contract_id).where(c.event_id == event_id).distinct()
-    concerned = set(connection.execute(found).scalars())
-    connection.execute(
-        update(t.audit).where(c.event_id == event_id).values(state=None, event_id=None)
-    )
+    concerned = set(connection.scalars(_CONCERNED, {"event": event_id}))
+    if concerned:
+        connection.execute(_ASK_AGAIN, {"event": event_id})
     return concerned
+
+
+_CONCERNED = (
+    select(t.audit.c.contract_id).where(t.audit.c.event_id == bindparam("event")).distinct()
+)
+_ASK_AGAIN = (
+    update(t.audit)
+    .where(t.audit.c.event_id == bindparam("event"))
+    .values(state=None, event_id=None)
+)

@@ -120,7 +120,7 @@ def make_contracts_router(service: AnnotationService) -> APIRouter:
 
     @router.get("")
     def contracts() -> list[ContractOut]:
-        """The newest contracts, newest first."""
+        """The newest 100 contracts, and older ones that are proposed or active; newest first."""
         return [ContractOut.of(state) for state in service.completion.contracts()]
 
     @router.post("")

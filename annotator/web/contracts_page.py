@@ -137,7 +137,7 @@ class _Chosen:
         return [
             gr.HTML(visible=not found),
             gr.Column(visible=bool(found)),
-            contracts_table(found, service.categories()),
+            contracts_table(found, service.categories(), service.completion.count()),
             gr.Dropdown(
                 [(f"{key}: {_STATES[state.stage]}", key) for key, state in live.items()],
                 visible=bool(live),
@@ -322,11 +322,11 @@ def decides(kind: str) -> str:
 
 
 def contracts_table(
-    found: Sequence[ContractState], categories: Sequence[Category]
+    found: Sequence[ContractState], categories: Sequence[Category], count: int
 ) -> list[list[str]]:
-    """Contracts in words, newest first."""
+    """Contracts in words, newest first; a last row tells how many of ``count`` are left out."""
     names = {category.id: category.name for category in categories}
-    return [
+    rows = [
         [
             str(one.contract.id),
             decides(one.contract.kind),
@@ -338,6 +338,12 @@ def contracts_table(
         ]
         for one in found
     ]
+    if count > len(found):
+        older = counted(count - len(found), "older contract")
+        rows.append(
+            ["…", "", "", "over", f"{older} not shown here; annotator contract list shows all"]
+        )
+    return rows
 
 
 def preview_table(told: Preview, categories: Sequence[Category]) -> list[list[str]]:

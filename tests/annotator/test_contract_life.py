@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,12 +23,13 @@ from annotator.completion import contracts
 from annotator.completion.contracts import WATCH_ANSWERS
 from annotator.completion.pools import Pool
 from annotator.db import contracts as db
-from annotator.errors import Conflict, InvalidInput, NotFound, WorkspaceError
+from annotator.errors import Conflict, InvalidInput, NotFound, OutOfReach, WorkspaceError
 from annotator.service import CellChange
 from annotator.standing import next_step
 from annotator.web.completion_page import facts
 from annotator.web.contracts_page import (
     apply_words,
+    contracts_table,
     preview_of,
     preview_table,
     propose,
@@ -144,6 +146,17 @@ def test_a_preview_tells_what_the_proposal_then_asks(
     assert {one.category_id: one.questions for one in told.by_category if one.questions} == {
         category: asked.count(category) for category in set(asked)
     }
+
+
+def test_a_promise_out_of_reach_names_the_smallest_that_is_not(made: Contracted) -> None:
+    with pytest.raises(OutOfReach) as refused:
+        made.completion.preview("accept", target=0.0001)
+    named = re.search(r"([\d.]+) % could be promised now, by ([\d,]+) blind", str(refused.value))
+    assert named is not None
+    told = made.completion.preview("accept", target=float(named[1]) / 100)
+    assert f"{told.questions:,}" == named[2]
+    with pytest.raises(OutOfReach, match="label more first"):
+        made.completion.preview("accept", target=0.1, confidence=1 - 2**-53)
 
 
 def test_a_preview_is_refused_as_the_proposal_would_be(made: Contracted) -> None:
@@ -431,8 +444,15 @@ def test_what_was_proposed_is_known_however_many_contracts_came_after(made: Cont
         for _ in range(120):
             db.add(
                 connection, kind="reject", category_id=2, target=0.1, confidence=0.95,
-                status=db.WITHDRAWN, created_at=made.project.clock(), config={"looks": 0},
+                status=db.WITHDRAWN, created_at=made.project.clock(),
+                config={"looks": 0, "pool": 9, "asked": 9},
             )  # fmt: skip
+    listed = completion.contracts()
+    assert [one.contract.id for one in listed] == [*range(121, 21, -1), 1]
+    assert len(completion.contracts(limit=None)) == completion.count() == 121
+    rows = contracts_table(listed, made.project.service.categories(), completion.count())
+    assert len(rows) == 102
+    assert "20 older contracts not shown" in rows[-1][-1]
     with pytest.raises(Conflict, match="contract 1 of this kind is proposed already"):
         completion.preview("accept", target=0.1)
     completion.withdraw(ana, 1, key="w")

@@ -39,8 +39,8 @@ def test_the_share_still_wrong_is_told_by_category_and_contract(site: Site) -> N
 
 def test_the_next_step_of_a_new_project_is_to_label(site: Site) -> None:
     step = next_step(facts(site.service))
-    assert step.text.startswith("Label more of \u201ccup\u201d: 0 known")
-    assert step.place == "focus"
+    assert step.text.startswith("Find \u201ccup\u201d: no picture with it is known")
+    assert (step.place, step.category_id) == ("browse", site.service.categories()[0].id)
 
 
 def test_what_cannot_be_done_is_said_in_words(site: Site) -> None:
@@ -57,7 +57,7 @@ def test_what_cannot_be_done_is_said_in_words(site: Site) -> None:
     with pytest.raises(NotFound):
         withdraw_words(site.service, site.user, 99)
     assert issubclass(InvalidInput, AnnotatorError)
-    assert contracts_table([], site.service.categories()) == []
+    assert contracts_table([], site.service.categories(), 0) == []
 
 
 def test_a_refresh_that_was_asked_for_before_a_question_does_not_close_it() -> None:

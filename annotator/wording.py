@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, tzinfo
 
 
 def counted(number: int, one: str, more: str = "") -> str:
@@ -31,6 +32,17 @@ def per_cent(share: float, digits: int = 1) -> str:
     if 100 - least < value < 100:
         return f"more than {100 - least:.{digits}f} %"
     return _plain(value, digits)
+
+
+def moment(at: datetime, zone: tzinfo | None = None) -> str:
+    """A point in time as all pages write it: "3 Nov 2026, 16:06".
+
+    Args:
+        at: aware of its zone.
+        zone: to tell it in; None: the machine's.
+    """
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%b %Y, %H:%M}"
 
 
 def at_most(share: float, digits: int = 2) -> str:

@@ -38,6 +38,9 @@ CONFLICTS = (
     ("Unknown again", "unknown"),
 )
 
+_TALL = 910
+"""Pixels from which on the list of categories scrolls: about 24 of them."""
+
 Refresh = Callable[[], list[Any]]
 
 
@@ -64,24 +67,25 @@ def make_categories(service: AnnotationService) -> tuple[list[Any], Refresh]:
     """Build the part; returns what is to be refreshed with the page, and what reads it."""
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Categories")
-        counts = table(
-            COUNT_COLUMNS, "Cells", widths=["58%", "14%", "14%", "14%"], height=340, wrap=True
-        )
-        with gr.Row():
-            with gr.Column(min_width=280):
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=320):
+                counts = table(
+                    COUNT_COLUMNS, "Cells", widths=["46%", "18%", "18%", "18%"], height=_TALL,
+                    wrap=True, numbers=[1, 2, 3],
+                )  # fmt: skip
+            with gr.Column(scale=2, min_width=280):
                 names = gr.Textbox(
                     label="Add categories", info="One name per line; their cells are unknown.",
                     lines=2, max_lines=12,
                 )  # fmt: skip
                 add = gr.Button("Add", scale=0, min_width=120)
                 added = plain_line("What was added")
-            with gr.Column(min_width=280):
                 editor = _Editor()
     with gr.Column(elem_classes="card"):
         gr.Markdown("## Last changes")
         changes = table(
-            CHANGE_COLUMNS, "Last changes", widths=["15%", "17%", "44%", "10%", "14%"], height=240,
-            wrap=True,
+            CHANGE_COLUMNS, "Last changes", widths=["19%", "15%", "43%", "10%", "13%"], height=300,
+            wrap=True, numbers=[3],
         )  # fmt: skip
         with gr.Row(elem_classes="buttons"):
             event = gr.Dropdown([], label="Change", min_width=280)

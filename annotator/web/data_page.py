@@ -47,16 +47,13 @@ def make_data_page(
     Returns:
         The page's timer.
     """
-    tasks = Tasks()
-    with gr.Column(elem_classes="card", visible=False) as task_card:
-        bar = gr.HTML(apply_default_css=False, elem_classes="situation")
-        said = plain_line("What was done", 2)
-        link = gr.HTML(_NO_LINK, elem_id="annotator-download", apply_default_css=False)
+    tasks, reports = Tasks(), []
     shown, read = make_categories(service)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320), gr.Column(elem_classes="card"):
             gr.Markdown("## Import labels")
             make_import(service, tasks)
+            reports.append(_Report("import"))
         with gr.Column(min_width=320):
             with gr.Column(elem_classes="card"):
                 gr.Markdown("## Export labels")
@@ -66,14 +63,18 @@ def make_data_page(
                 )  # fmt: skip
                 make = gr.Button("Make the file", scale=0, min_width=160)
                 refused = plain_line("Why not")
+                reports.append(_Report("export"))
             with gr.Column(elem_classes="card"):
                 gr.Markdown("## Backup")
                 gr.HTML(_RESTORE, apply_default_css=False, elem_classes="note")
                 save = gr.Button("Make a backup", scale=0, min_width=160)
                 unsaved = plain_line("Why not")
+                reports.append(_Report("backup"))
     with gr.Column(elem_classes="card"):
         gr.Markdown("## People")
-        everybody = table(PEOPLE_COLUMNS, "People", widths=["40%", "12%", "28%", "20%"], wrap=True)
+        everybody = table(
+            PEOPLE_COLUMNS, "People", widths=["40%", "18%", "18%", "24%"], wrap=True, numbers=[1, 2]
+        )
     seen = gr.State("")
 
     def refresh(seen_: str) -> list[Any]:
@@ -81,9 +82,10 @@ def make_data_page(
         stamp = repr((task, event, len(service.users())))
         if stamp == seen_:
             return [gr.skip()] * len(outputs)
+        told = [value for report in reports for value in report.values(task)]
         if task.running and seen_:
-            return [*_task_parts(task), *[gr.skip()] * (len(outputs) - 5), stamp]
-        return [*_task_parts(task), *read(), _people(service), stamp]
+            return [*told, *[gr.skip()] * (len(outputs) - len(told) - 1), stamp]
+        return [*told, *read(), _people(service), stamp]
 
     def export(form: str) -> gr.Textbox:
         return _start(tasks, "export", "Exporting", lambda p: _export(service, downloads, form, p))
@@ -91,32 +93,46 @@ def make_data_page(
     def back_up() -> gr.Textbox:
         return _start(tasks, "backup", "Backing up", lambda p: _back_up(workspace, downloads, p))
 
-    outputs = [task_card, bar, said, link, *shown, everybody, seen]
+    outputs = [*(part for report in reports for part in report.parts), *shown, everybody, seen]
     make.click(export, inputs=kind, outputs=refused, **QUIET)
     save.click(back_up, outputs=unsaved, **QUIET)
     return keep_fresh(tab, refresh, outputs, inputs=[seen], seconds=REFRESH_SECONDS)
 
 
-def _task_parts(task: Task) -> list[Any]:
-    """The card, its bar, what is said and the link."""
-    if not task.number:
-        return [gr.Column(visible=False), "", tell(""), _NO_LINK]
-    percent = round(100 * task.share)
-    if task.outcome is None:
+class _Report:
+    """How far a task is and what came of it, beside the button that begins it."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        with gr.Column(visible=False) as card:
+            bar = gr.HTML(apply_default_css=False, elem_classes="situation")
+            said = plain_line("What was done", 2)
+            link = gr.HTML(_NO_LINK, elem_classes="download", apply_default_css=False)
+        self.parts = [card, bar, said, link]
+
+    def values(self, task: Task) -> list[Any]:
+        """Values of the parts; nothing while the newest task is of another kind."""
+        if task.kind != self.kind:
+            return [gr.Column(visible=False), "", tell(""), _NO_LINK]
+        percent = round(100 * task.share)
+        if task.outcome is None:
+            bar = (
+                f'<h3 class="state" data-tone="busy">{task.doing} \u2026</h3>'
+                f'<progress max="100" value="{percent}" aria-label="{task.doing}">{percent} %'
+                f'</progress><span class="share">{percent} %</span>'
+            )
+            return [gr.Column(visible=True), bar, tell(""), _NO_LINK]
+        tone, word = ("bad", "not done") if task.failed else ("good", "done")
         bar = (
-            f'<h2 class="state" data-tone="busy">{task.doing} \u2026</h2>'
-            f'<progress max="100" value="{percent}" aria-label="{task.doing}">{percent} %'
-            f'</progress><span class="share">{percent} %</span>'
+            f'<div role="status"><h3 class="state" data-tone="{tone}">{task.doing}: {word}</h3>'
+            "</div>"
         )
-        return [gr.Column(visible=True), bar, tell(""), _NO_LINK]
-    tone, word = ("bad", "not done") if task.failed else ("good", "done")
-    bar = f'<div role="status"><h2 class="state" data-tone="{tone}">{task.doing}: {word}</h2></div>'
-    link, download = _NO_LINK, task.outcome.download
-    if download is not None:
-        # Token and name are ours; nothing that a person typed is in them.
-        address = f"/api/v1/exports/{download.token}"
-        link = f'<a href="{address}" download="{download.name}">Download {download.name}</a>'
-    return [gr.Column(visible=True), bar, tell(task.outcome.text), link]
+        link, download = _NO_LINK, task.outcome.download
+        if download is not None:
+            # Token and name are ours; nothing that a person typed is in them.
+            address = f"/api/v1/exports/{download.token}"
+            link = f'<a href="{address}" download="{download.name}">Download {download.name}</a>'
+        return [gr.Column(visible=True), bar, tell(task.outcome.text), link]
 
 
 def _start(tasks: Tasks, kind: str, doing: str, work: Any) -> gr.Textbox:

@@ -8,13 +8,13 @@ from datetime import datetime
 from annotator.category_changes import ADDED, KIND, MergePreview, RemovalPreview, ends_words
 from annotator.progress import Person, as_time
 from annotator.types import Category, Event, User
-from annotator.wording import counted
+from annotator.wording import counted, moment
 
 Rows = list[list[str]]
 
 COUNT_COLUMNS = ["Category", "Present", "Absent", "Unknown"]
-PEOPLE_COLUMNS = ["Name", "Decided", "Known by their doing, imports included", "Last active"]
-CHANGE_COLUMNS = ["When", "Who", "What", "Cells", ""]
+PEOPLE_COLUMNS = ["Name", "Cells decided", "With imports", "Last active"]
+CHANGE_COLUMNS = ["When", "Who", "What", "Cells", "State"]
 
 _SOME = 5
 _LONGEST = 60
@@ -34,7 +34,7 @@ def people_table(users: Sequence[User], done: Mapping[int, Person], now: datetim
     rows = []
     for user in users:
         person = done.get(user.id, Person(user.id, 0, 0, 0))
-        last = f"{as_time(person.last, now):%d %b %Y, %H:%M}" if person.last else "not yet"
+        last = moment(as_time(person.last, now), now.tzinfo) if person.last else "not yet"
         rows.append([user.name, f"{person.decided:,}", f"{person.known:,}", last])
     return rows
 
@@ -43,11 +43,11 @@ def changes_table(events: Sequence[Event], people: Mapping[int, str], now: datet
     """Changes of categories and imports, newest first."""
     return [
         [
-            f"{event.at.astimezone(now.tzinfo):%d %b %H:%M}",
-            people.get(event.user_id or 0, ""),
+            moment(event.at, now.tzinfo),
+            people.get(event.user_id or 0, "no name"),
             describe(event),
             f"{event.cell_count:,}" if event.cell_count else "",
-            "taken back" if event.undone_by_event_id else "",
+            "taken back" if event.undone_by_event_id else "holds",
         ]
         for event in events
     ]

@@ -29,7 +29,7 @@ from annotator.web.tables import table
 
 REFRESH_SECONDS = 2.0
 _LOG_LINES = 60
-_TALL = 380
+_TALL = 910
 
 
 def make_model_page(
@@ -84,17 +84,22 @@ def make_model_page(
             apply_default_css=False,
             elem_classes="note",
         )
-        versions = table(VERSION_COLUMNS, "Versions", height=_TALL, wrap=True)
+        versions = table(
+            VERSION_COLUMNS, "Versions", widths=["9%", "20%", "13%", "15%", "16%", "15%", "12%"],
+            height=_TALL, wrap=True, numbers=[3, 4, 5, 6],
+        )  # fmt: skip
     with gr.Column(elem_classes="card", visible=False) as sources_card:
         gr.Markdown("## Sources of evidence")
         gr.HTML(
-            "<p>Error is the mean log loss on known cells that the fit had not seen, with the "
-            "source and without it. A source that does not lower it is left out, "
-            "and so is one that would have to count against what it says.</p>",
+            "<p>A source is kept if it lowers the error, the mean log loss on known cells that the "
+            "fit had not seen. One that would have to count against what it says is left out.</p>",
             apply_default_css=False,
             elem_classes="note",
         )
-        sources = table(SOURCE_COLUMNS, "Sources of evidence", height=_TALL, wrap=True)
+        sources = table(
+            SOURCE_COLUMNS, "Sources of evidence", widths=["30%", "9%", "11%", "50%"], height=_TALL,
+            wrap=True, numbers=[2],
+        )  # fmt: skip
     with gr.Column(elem_classes="card", visible=False) as thresholds_card:
         gr.Markdown("## Thresholds")
         gr.HTML(
@@ -105,7 +110,7 @@ def make_model_page(
         )
         thresholds = table(
             THRESHOLD_COLUMNS, "Thresholds", widths=["52%", "24%", "12%", "12%"], height=_TALL,
-            wrap=True,
+            wrap=True, numbers=[1, 2, 3],
         )  # fmt: skip
     with gr.Accordion("Log of the trainer", open=False, elem_classes="card"):
         log = gr.Textbox(

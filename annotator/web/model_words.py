@@ -12,6 +12,7 @@ from gradio.components.plot import PlotData
 from annotator.settings import Workspace
 from annotator.types import Category, Job, ModelVersion, Status
 from annotator.web.charts import BLUE, COLOURS, ORANGE, figure, line
+from annotator.wording import moment
 
 _SOURCES = {
     "base": "the picture alone",
@@ -119,8 +120,7 @@ def facts(status: Status, workspace: Workspace) -> Rows:
     version, job = status.model_version, status.job
     if version is not None:
         metrics = version.metrics
-        made = version.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        found.append(["Version in force", f"{version.id}, made {made}"])
+        found.append(["Version in force", f"{version.id}, made {moment(version.created_at)}"])
         found.append(
             [
                 "Learned from",
@@ -159,7 +159,7 @@ def versions_table(versions: Sequence[ModelVersion]) -> Rows:
 
 
 def _version_row(version: ModelVersion, before: ModelVersion | None) -> list[str]:
-    made = version.created_at.astimezone().strftime("%d %b %H:%M:%S")
+    made = moment(version.created_at)
     if version.status != "ready":
         state = {"writing": "being written", "failed": "given up"}.get(version.status, "?")
         return [str(version.id), made, state, "", "", "", ""]
@@ -197,20 +197,32 @@ def _with_change(
 
 
 def sources_table(version: ModelVersion | None) -> Rows:
-    """The sources of evidence of a version, and what each is worth."""
+    """The sources of evidence of a version, those kept first, and what each is worth."""
+    sources = [] if version is None else version.sources
     return [
         [
             _SOURCES.get(str(source["name"]), str(source["name"])),
             "yes" if source["kept"] else "no",
-            f"{source['weight']:.2f}",
-            f"{source['loss_with']:.3f}",
-            f"{source['loss_without']:.3f}",
+            f"{source['weight']:.2f}" if source["kept"] else "",
+            _worth(source),
         ]
-        for source in ([] if version is None else version.sources)
+        for source in sorted(sources, key=lambda one: not one["kept"])
     ]
 
 
-SOURCE_COLUMNS = ["Source", "Used", "Weight", "Error with it", "Error without it"]
+def _worth(source: Mapping[str, Any]) -> str:
+    """What a source does to the error, and why it is kept or left out in spite of that."""
+    change = float(source["loss_with"]) - float(source["loss_without"])
+    size = f"{abs(change):.4f}" if abs(change) >= 0.00005 else "less than 0.0001"
+    text = f"{size} {'lower' if change < 0 else 'higher'} with it"
+    if source["name"] == "base":
+        return f"{text}; always kept, the others add to it"
+    if not source["kept"] and change < 0:
+        return f"{text}, but it would count against what it says"
+    return text
+
+
+SOURCE_COLUMNS = ["Source", "Kept", "Weight", "Error on cells that the fit had not seen"]
 
 
 def thresholds_table(categories: Sequence[Category], thresholds: Mapping[int, float]) -> Rows:

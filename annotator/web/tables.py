@@ -14,6 +14,7 @@ def table(
     widths: Sequence[str | int] | None = None,
     height: int = 300,
     wrap: bool = False,
+    numbers: Sequence[int] = (),
 ) -> gr.Dataframe:
     """An empty table inside the current Gradio context.
 
@@ -23,6 +24,7 @@ def table(
         widths: of the columns, like ``"34%"`` or pixels; None shares the room out by content.
         height: pixels from which on it scrolls.
         wrap: break long text into lines instead of cutting it off.
+        numbers: columns, from 0, whose text stands on the right, below one another.
     """
     return gr.Dataframe(
         headers=list(headers),
@@ -34,4 +36,5 @@ def table(
         max_height=height,
         wrap=wrap,
         buttons=[],
+        elem_classes=[f"number-{column + 1}" for column in numbers],
     )

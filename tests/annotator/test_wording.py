@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.wording import at_least, at_most, counted, per_cent
+from annotator.wording import at_least, at_most, counted, moment, per_cent
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,8 @@ def test_only_nothing_is_0_and_only_all_is_100(share: float, digits: int) -> Non
 def test_bounds_are_rounded_to_the_safe_side(share: float, most: str, least: str) -> None:
     assert at_most(share) == most
     assert at_least(share) == least
+
+
+def test_a_moment_is_told_in_the_zone_asked_for() -> None:
+    at = datetime(2026, 11, 3, 23, 5, tzinfo=UTC)
+    assert moment(at, timezone(timedelta(hours=1))) == "4 Nov 2026, 00:05"

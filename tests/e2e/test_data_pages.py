@@ -162,7 +162,7 @@ def test_labels_and_a_backup_are_made_and_fetched(
         page.get_by_role("button", name=button).click()
         expect(page.get_by_role("heading", name=f"{title}: done")).to_be_visible()
         with page.expect_download() as download:
-            page.locator("#annotator-download a").click()
+            page.locator(".download a").click()
         assert download.value.path().stat().st_size > 500
     picture_of(page, "data-backup")
 

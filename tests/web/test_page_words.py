@@ -18,6 +18,7 @@ from annotator.web.model_words import (
     facts,
     quality_chart,
     situation,
+    sources_table,
     training_chart,
     versions_table,
 )
@@ -101,6 +102,28 @@ def test_versions_tell_what_changed() -> None:
     assert versions_table([]) == []
     assert quality_chart(versions, "map") is not None
     assert quality_chart(versions[:1], "map") is None
+
+
+def source(name: str, kept: bool, with_: float, without: float) -> dict[str, object]:
+    return {"name": name, "kept": kept, "weight": 0.5, "loss_with": with_, "loss_without": without}
+
+
+def test_a_source_is_kept_or_left_out_by_the_number_beside_it() -> None:
+    sources = [
+        source("cooccurrence", False, 0.4251, 0.4230),
+        source("prior", True, 0.4220, 0.4240),
+        source("base", True, 0.4220, 0.4201),
+        source("windows", False, 0.42, 0.42001),
+    ]
+    rows = sources_table(replace(version(1), sources=sources))
+    assert rows == [
+        ["how common the category is", "yes", "0.50", "0.0020 lower with it"],
+        ["the picture alone", "yes", "0.50",
+         "0.0019 higher with it; always kept, the others add to it"],
+        ["other labels of the picture", "no", "", "0.0021 higher with it"],
+        ["the most telling part of the picture", "no", "",
+         "less than 0.0001 lower with it, but it would count against what it says"],
+    ]  # fmt: skip
 
 
 def test_the_running_training_is_drawn_before_that_of_a_version() -> None:

@@ -52,7 +52,7 @@ class Settings:
             or ``tiny`` (no weights; for tests).
         device: where features are computed: ``auto``, ``cpu`` or ``cuda``.
         deep_tier: whether the network is trained after the fast tier when nobody labels: ``auto``
-            (from a thousand known cells on), ``on`` or ``off``.
+            (on a GPU, from a thousand known cells on), ``on`` or ``off``.
         seed: of every random choice in this workspace.
         database: SQLAlchemy URL of the label database; empty: labels.db in the workspace.
     """

@@ -103,25 +103,42 @@ class RefitRule:
 class DeepRule:
     """When the network is trained: minutes of all cores, so only while nobody labels.
 
+    On a CPU nobody gets it without asking: there it has not been found to help
+    (``docs/speed.md``).
+
     Attributes:
         least_cells: known cells below which a network has nothing to add (reference §11).
         share_of_known: of the cells known at the last training that must be new.
+        share_after_nothing: the same after a training of which the stack kept nothing.
         pause: seconds without a new decision.
     """
 
     least_cells: int = 1_000
     share_of_known: float = 0.25
+    share_after_nothing: float = 3.0
     pause: float = 20.0
 
-    def due(self, known: int, known_at_last: int, seconds_since_cell: float, *, on: bool) -> bool:
+    def due(
+        self,
+        known: int,
+        known_at_last: int,
+        seconds_since_cell: float,
+        *,
+        on: bool,
+        fast_device: bool = False,
+        helped: bool = True,
+    ) -> bool:
         """Whether to train now.
 
         Args:
             known: known cells of the version in force.
             known_at_last: of the last training, 0 if there was none.
             seconds_since_cell: since a change of cells was last noticed.
-            on: asked for whatever the number of cells.
+            on: asked for whatever the number of cells and the device.
+            fast_device: a GPU does the work.
+            helped: the stack makes use of what the last training brought.
         """
-        enough = known > 0 if on else known >= self.least_cells
-        grown = known - known_at_last >= max(1.0, self.share_of_known * known_at_last)
+        enough = known > 0 if on else fast_device and known >= self.least_cells
+        share = self.share_of_known if helped else self.share_after_nothing
+        grown = known - known_at_last >= max(1.0, share * known_at_last)
         return enough and grown and seconds_since_cell >= self.pause

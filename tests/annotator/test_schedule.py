@@ -94,7 +94,17 @@ def test_the_last_pictures_are_taken_in_at_once() -> None:
         (1_250, 1_000, 60.0, False, True),
     ],
 )
-def test_the_network_is_trained_on_much_that_is_new_while_it_is_quiet(
+def test_on_a_gpu_the_network_is_trained_on_much_that_is_new_while_it_is_quiet(
     known: int, at_last: int, quiet: float, on: bool, due: bool
 ) -> None:
-    assert DeepRule().due(known, at_last, quiet, on=on) is due
+    assert DeepRule().due(known, at_last, quiet, on=on, fast_device=True) is due
+
+
+def test_on_a_cpu_the_network_is_trained_only_if_asked_for() -> None:
+    assert not DeepRule().due(1_000_000, 0, 60.0, on=False)
+    assert DeepRule().due(1_000_000, 0, 60.0, on=True)
+
+
+def test_after_a_training_that_brought_nothing_the_next_one_waits_for_far_more_labels() -> None:
+    assert not DeepRule().due(3_999, 1_000, 60.0, on=True, helped=False)
+    assert DeepRule().due(4_000, 1_000, 60.0, on=True, helped=False)

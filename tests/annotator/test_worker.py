@@ -26,7 +26,8 @@ from annotator.settings import Settings, Workspace
 from annotator.suggestions import probabilities
 from annotator.training.schedule import DeepRule, RefitRule
 from annotator.training.supervisor import Backoff, Supervisor
-from annotator.training.worker import Worker, run_once
+from annotator.training.loop import Worker
+from annotator.training.worker import run_once
 from annotator.types import CellBatch, Job
 from hst_core import checkpoint
 from hst_core.deep_tier import DeepTierConfig
@@ -539,7 +540,8 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 CRASHING = """
 import threading
-from annotator.training.worker import Worker, _obey_supervisor
+from annotator.training.loop import Worker
+from annotator.training.worker import _obey_supervisor
 
 _obey_supervisor(threading.Event())
 Worker(None, None)
@@ -585,11 +587,12 @@ SMALL_NETWORK = DeepTierConfig(
 )  # fmt: skip
 
 
-def deep_worker(project: Project, database: Database, clock: Clock, **rule: object) -> Worker:
+def deep_worker(project: Project, database: Database, clock: Clock, switch: str = "on") -> Worker:
+    settings = Settings(feature_set="tiny", device="cpu", deep_tier=switch)
     return Worker(
-        project.workspace,
+        Workspace(project.workspace.path, settings),
         database,
-        deep_rule=DeepRule(least_cells=1, **rule),  # type: ignore[arg-type]
+        deep_rule=DeepRule(least_cells=1),
         deep=SMALL_NETWORK,
         clock=clock,
     )
@@ -643,15 +646,13 @@ def test_the_networks_outlive_the_process(project: Project) -> None:
             assert "network" in ScoreFolder.open(project.workspace.scores / "3").meta["sources"]
 
 
-def test_switched_off_it_is_never_trained(project: Project) -> None:
+@pytest.mark.parametrize("switch", ["off", "auto"])
+def test_on_a_cpu_it_is_trained_only_if_switched_on(project: Project, switch: str) -> None:
     clock = Clock()
-    project.workspace = Workspace(
-        project.workspace.path, Settings(feature_set="tiny", device="cpu", deep_tier="off")
-    )
     with (
         project.workspace.lock("worker"),
         Database.open(project.workspace.database_url) as database,
-        deep_worker(project, database, clock) as worker,
+        deep_worker(project, database, clock, switch) as worker,
     ):
         steps(worker)
         clock.now += 1000.0

@@ -2,6 +2,10 @@
 
 The probability of a known cell is out of fold: the model had not seen that label when it judged
 the cell, so it cannot repeat a mistake that it was taught.
+
+People overlook what is there more often than they see what is not, files may have either kind of
+error, and the same probability of the other state means more for the kind that is frequent. So
+both kinds are counted where the evidence is surest, and the rarer one is discounted by as much.
 """
 
 from __future__ import annotations
@@ -19,10 +23,13 @@ MOST_CELLS = 50_000
 """Cells of one ranking: more than anybody looks at before the next model version."""
 
 LEAST = 0.5
-"""Suspicion from which a cell is contradicted: half way from what is usual to certainty. It then
-is likelier to be in the other state, too."""
+"""Suspicion from which a cell is contradicted: it is likelier to be in the other state."""
 
 _COLUMNS = 16
+
+_SUREST_PRESENT, _SUREST_ABSENT = 0.25, 0.5
+"""Where errors are counted: as many of the most probable cells of a category as this share of its
+present ones, and of the least probable ones as this share of its absent ones."""
 
 Ids = NDArray[np.int64]
 
@@ -68,9 +75,13 @@ def contradicted(
         has_model: [C] False for a category whose probability is no evidence.
         most: at most this many, the most suspect.
     """
+    parts = [
+        slice(start, start + _COLUMNS) for start in range(0, max(len(category_ids), 1), _COLUMNS)
+    ]
+    weights = sum((_kinds(*_columns(one, probability, labels, has_model)) for one in parts), _NONE)
     found = [
-        _contradicted_in(slice(start, start + _COLUMNS), probability, labels, has_model)
-        for start in range(0, max(len(category_ids), 1), _COLUMNS)
+        _contradicted_in(one, *_columns(one, probability, labels, has_model), weights.discounts())
+        for one in parts
     ]
     rows, columns, p, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
     there = np.flatnonzero(image_ids[rows] >= 0)
@@ -85,19 +96,28 @@ def contradicted(
     )
 
 
-def _contradicted_in(
+def _columns(
     part: slice,
     probability: NDArray[np.floating[Any]],
     labels: NDArray[np.int8],
     has_model: NDArray[np.bool_],
-) -> tuple[NDArray[Any], ...]:
-    """Rows, columns, probability and suspicion of the contradicted cells of some columns."""
-    known = np.ascontiguousarray(labels[:, part])
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Probability and labels of some columns; NaN for a category without a model."""
     p = np.ascontiguousarray(probability[:, part]).astype(np.float32)
     p[:, ~has_model[part]] = np.nan
-    value = suspicion(p, known)
+    return p, np.ascontiguousarray(labels[:, part])
+
+
+def _contradicted_in(
+    part: slice,
+    probability: NDArray[np.float32],
+    labels: NDArray[np.int8],
+    discounts: tuple[float, float],
+) -> tuple[NDArray[Any], ...]:
+    """Rows, columns, probability and suspicion of the contradicted cells of some columns."""
+    value = _discounted(probability, labels, discounts)
     rows, columns = np.nonzero(value >= LEAST)  # never where nothing is known
-    return rows, columns + part.start, p[rows, columns], value[rows, columns]
+    return rows, columns + part.start, probability[rows, columns], value[rows, columns]
 
 
 def suspicion(
@@ -105,21 +125,77 @@ def suspicion(
 ) -> NDArray[np.float32]:
     """How strongly each known cell is contradicted [N, C], 0-1; NaN where nothing is known.
 
-    The probability of the other state, less what is usual for the other cells of this category and
-    state: a category whose present cells are all hard to see would else fill the list by itself.
+    The probability of the other state, with its odds divided by as much as errors of this kind
+    are rarer than those of the other one.
 
     Args:
         probability: [N, C] of present, out of fold where known; NaN for a category without model.
         labels: [N, C] -1, 0, 1.
     """
     p = probability.astype(np.float32)
-    found = np.full(labels.shape, np.nan, dtype=np.float32)
-    for state, against in ((1, 1 - p), (-1, p)):
-        mine = (labels == state) & ~np.isnan(p)
-        own = np.where(mine, against, 0)
-        usual = (own.sum(axis=0) - own) / np.maximum(mine.sum(axis=0) - 1, 1)
-        found = np.where(mine, (against - usual) / (1 - usual).clip(1e-6), found)
-    return np.asarray(np.clip(found, 0, 1), dtype=np.float32)
+    return _discounted(p, labels, _kinds(p, labels).discounts())
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """Cells of which the evidence is surest, and those of them that are labelled otherwise.
+
+    Attributes:
+        present: cells that are present almost surely.
+        overlooked: of these, labelled absent.
+        absent: cells that are absent almost surely.
+        imagined: of these, labelled present.
+    """
+
+    present: int
+    overlooked: int
+    absent: int
+    imagined: int
+
+    def __add__(self, other: _Kinds) -> _Kinds:
+        return _Kinds(
+            self.present + other.present,
+            self.overlooked + other.overlooked,
+            self.absent + other.absent,
+            self.imagined + other.imagined,
+        )
+
+    def discounts(self) -> tuple[float, float]:
+        """What the odds of an error are multiplied by: of present and of absent labels, 0-1."""
+        overlooked = (self.overlooked + _DOUBT) / (self.present + 2 * _DOUBT)
+        imagined = (self.imagined + _DOUBT) / (self.absent + 2 * _DOUBT)
+        present, absent = imagined / (1 - overlooked), overlooked / (1 - imagined)
+        most = max(present, absent)
+        return present / most, absent / most
+
+
+_DOUBT = 1.0  # errors of each kind that are taken for seen, so that a few labels say little
+_NONE = _Kinds(0, 0, 0, 0)
+
+
+def _kinds(probability: NDArray[np.float32], labels: NDArray[np.int8]) -> _Kinds:
+    """Count both kinds of error in each column where its evidence is surest."""
+    total = _NONE
+    for p, mine in zip(probability.T, labels.T, strict=True):
+        there = (mine != 0) & ~np.isnan(p)
+        p, is_present = p[there], mine[there] > 0
+        sure = round(_SUREST_PRESENT * int(is_present.sum()))
+        unlikely = round(_SUREST_ABSENT * int((~is_present).sum()))
+        if not len(p):
+            continue
+        ends = np.clip([unlikely, len(p) - sure], 0, len(p) - 1)
+        order = np.argpartition(p, ends)  # whole sorting takes several times as long
+        first, last = is_present[order[:unlikely]], is_present[order[len(p) - sure :]]
+        total += _Kinds(sure, int((~last).sum()), unlikely, int(first.sum()))
+    return total
+
+
+def _discounted(
+    probability: NDArray[np.float32], labels: NDArray[np.int8], discounts: tuple[float, float]
+) -> NDArray[np.float32]:
+    against = plain_suspicion(probability, labels)
+    odds = np.where(labels > 0, *discounts).astype(np.float32) * against
+    return np.asarray(odds / (odds + 1 - against), dtype=np.float32)
 
 
 def plain_suspicion(

@@ -27,7 +27,6 @@ from annotator.completion.drafting import OUTSIDE_ANSWERS
 from annotator.completion.planning import Kind, Plan, level_of_look, plan
 from annotator.completion.pools import Pool
 from hst_core.contracts import fit_contract
-from hst_core.fast_tier import FastTier
 
 LOOKS = 3
 """Looks at the answers of an accept or reject contract: the first and two with twice as many."""
@@ -101,13 +100,14 @@ def main() -> None:
 
 def left_over(options: argparse.Namespace) -> Left:
     """Play the rounds with the fast tier alone."""
-    truth, graph = collection(options)
+    pictures = collection(options)
+    truth = pictures.truth
     counted = truth != 0
     known = (np.random.default_rng(0).random(truth.shape) < 0.1) & counted
     tier = None
     for number in range(options.rounds + 1):
         labels = np.where(known, truth, 0).astype(np.int8)
-        tier = FastTier.fit(None, labels, neighbours=graph, previous=tier)
+        tier = pictures.fit(labels, tier)
         probability = tier.scores().probability.astype(np.float16)
         if number < options.rounds:
             risk = np.where(known | ~counted, -1, np.minimum(probability, 1 - probability))
@@ -163,7 +163,7 @@ def by_ranking(
         return Made(0, 0, None)
     inside = np.zeros(len(left.pool), dtype=bool)
     inside[planned.cells] = True
-    others = rng.permutation(np.flatnonzero(~inside))[:OUTSIDE_ANSWERS]
+    others = rng.permutation(np.flatnonzero(~inside))[: OUTSIDE_ANSWERS * (kind == "reject")]
     outside = (int(left.present[others].sum()), len(others), int((~inside).sum()))
     order = rng.permutation(planned.cells)
     asked = 0

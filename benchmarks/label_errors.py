@@ -8,8 +8,9 @@ them, and looks how many of the first cells of each ranking are flipped ones.
 
 Rankings: `self-confidence` is what cleanlab ranks the cells of a class by; `adjusted` the same
 after its adjustment by the mean self-confidence of each class (Northcutt et al. 2021, Kuan and
-Mueller 2022), `confident learning` puts its off-diagonal cells first, `suspicion` is that of the
-tool. The formulas are written out here; cleanlab itself is no dependency.
+Mueller 2022), `confident learning` puts its off-diagonal cells first, `less the usual` takes off
+what is usual for the other cells of the category and state, `suspicion` is that of the tool. The
+formulas are written out here; cleanlab itself is no dependency.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ import platform
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from labelled_pictures import collection, collection_arguments
+from labelled_pictures import Collection, collection, collection_arguments
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from annotator.contradictions import plain_suspicion, suspicion
-from hst_core.fast_tier import FastTier
-from hst_core.neighbours import NeighbourGraph
 
 PLANTED = (("any", 0.01), ("any", 0.05), ("any", 0.1), ("missed", 0.1), ("missed", 0.3))
 """Errors: a share of all cells turned around, or of the present cells said to be absent."""
@@ -41,7 +40,8 @@ def main() -> None:
     collection_arguments(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    truth, graph = collection(options)
+    pictures = collection(options)
+    truth = pictures.truth
     shown = Table(
         "planted", "ranking",
         *(f"precision, recall in the first {first:g} per error" for first in FIRST),
@@ -49,7 +49,7 @@ def main() -> None:
         f"mean of {len(options.seeds)} seeds; {platform.machine()}",
     )  # fmt: skip
     for kind, share in PLANTED:
-        found = [measure(graph, truth, kind, share, seed) for seed in options.seeds]
+        found = [measure(pictures, kind, share, seed) for seed in options.seeds]
         for name in RANKINGS:
             figures = np.mean([one[name] for one in found], axis=0)
             shown.add_row(f"{share:.0%} {kind}", name, *(f"{p:.0%}, {r:.0%}" for p, r in figures))
@@ -88,22 +88,37 @@ def _mean_of(
     return np.asarray(total / np.maximum(mine.sum(axis=0), 1), dtype=np.float32)
 
 
+def less_the_usual(
+    probability: NDArray[np.float32], labels: NDArray[np.int8]
+) -> NDArray[np.float32]:
+    """The probability of the other state, less its mean over the other cells of this label."""
+    found = np.full(labels.shape, np.nan, dtype=np.float32)
+    for state, against in ((1, 1 - probability), (-1, probability)):
+        mine = labels == state
+        own = np.where(mine, against, 0)
+        usual = (own.sum(axis=0) - own) / np.maximum(mine.sum(axis=0) - 1, 1)
+        found = np.where(mine, (against - usual) / (1 - usual).clip(1e-6), found)
+    return np.asarray(np.clip(found, 0, 1), dtype=np.float32)
+
+
 RANKINGS: Mapping[str, Rank] = {
     "self-confidence": plain_suspicion,
     "adjusted": adjusted,
     "confident learning": confident_learning,
+    "less the usual": less_the_usual,
     "suspicion": suspicion,
 }
 
 
 def measure(
-    graph: NeighbourGraph, truth: NDArray[np.int8], kind: str, share: float, seed: int
+    pictures: Collection, kind: str, share: float, seed: int
 ) -> dict[str, list[tuple[float, float]]]:
     """Precision and recall in the first cells of each ranking, see `PLANTED` and `FIRST`."""
+    truth = pictures.truth
     may = truth == 1 if kind == "missed" else truth != 0
     flipped = (np.random.default_rng(seed).random(truth.shape) < share) & may
     labels = np.where(flipped, -truth, truth).astype(np.int8)
-    probability = FastTier.fit(None, labels, neighbours=graph).scores().probability
+    probability = pictures.fit(labels).scores().probability
     count, result = int(flipped.sum()), {}
     for name, rank in RANKINGS.items():
         worth = np.nan_to_num(rank(probability, labels), nan=-1).ravel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -37,17 +38,30 @@ def test_unknown_cells_and_categories_without_a_model_are_never_suspect() -> Non
     assert np.isnan(plain_suspicion(probability, labels)[:, 0]).all()
 
 
-def test_what_is_usual_for_a_category_is_no_suspicion() -> None:
-    labels = np.ones((4, 1), np.int8)
-    assert (suspicion(np.full((4, 1), 0.2, np.float32), labels) < 1e-6).all()
+@pytest.mark.parametrize(("overlooked", "imagined"), [(0.3, 0.0), (0.0, 0.05), (0.05, 0.05)])
+def test_the_rarer_kind_of_error_is_discounted(overlooked: float, imagined: float) -> None:
+    rng = np.random.default_rng(1)
+    truth = np.where(rng.random((2_000, 3)) < 0.2, 1, -1).astype(np.int8)
+    logit = 3 * truth + rng.normal(0, 1, truth.shape)
+    probability = (1 / (1 + np.exp(-logit))).astype(np.float32)
+    wrong = rng.random(truth.shape) < np.where(truth > 0, overlooked, imagined)
+    labels = np.where(wrong, -truth, truth).astype(np.int8)
+    # Two cells as much against their labels as each other.
+    probability[0, 0], labels[0, 0], probability[1, 0], labels[1, 0] = 0.9, -1, 0.1, 1
+    said_absent, said_present = suspicion(probability, labels)[[0, 1], [0, 0]]
+    if overlooked == imagined:
+        assert said_absent == pytest.approx(said_present, abs=0.05)
+    else:
+        assert (said_absent > 0.8, said_present > 0.8) == (overlooked > 0, imagined > 0)
+        assert min(said_absent, said_present) < 0.5
 
 
-def test_a_lone_contradicted_cell_is_ranked_by_its_probability_alone() -> None:
+def test_where_hardly_anything_is_known_cells_are_ranked_by_their_probability() -> None:
     labels = np.array([[1], [-1], [-1]], np.int8)
     probability = np.array([[0.1], [0.8], [0.2]], np.float32)
     found = ranked(probability, labels)
     assert (found.image_ids.tolist(), found.states.tolist()) == ([0, 1], [1, -1])
-    assert np.allclose(found.suspicion, [0.9, 0.75])
+    assert np.allclose(found.suspicion, [0.9, 0.8], atol=0.02)
 
 
 @given(

@@ -2,11 +2,12 @@
 
     python benchmarks/deep.py --images DIR --labels FILE.csv
     python benchmarks/deep.py --images DIR --labels FILE.csv --known 0.1 --images-limit 600
+    python benchmarks/deep.py --images DIR --labels FILE.csv --device cuda
 
 Labels of the training images are hidden by chance (reference §8). Four rows per known proportion:
 
 base         logistic regression on pooled vectors
-fast         the fast tier: base, neighbours, prototypes, co-occurrence
+fast         the fast tier: base, windows, neighbours, prototypes, co-occurrence
 + network    the deep tier on frozen features, as the tool's worker trains it
 + fine-tuned the same networks, each with a last stage of the backbone of its own that learns;
              the activations before the last stage are cached, without augmentation
@@ -20,8 +21,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
+from device_option import add_device, described
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +44,7 @@ from hst_core.inputs import CachedFeatures, Inputs
 from hst_core.last_stage import LastStage, split
 from hst_core.metrics import completion_metrics, mean_average_precision
 from hst_core.neighbours import NeighbourGraph
+from hst_core.windows import WindowCoordinates
 
 console = Console(width=110)
 #: Learning rate of the last stage, relative to the rest of the network.
@@ -69,6 +69,7 @@ class Material:
     """Everything that the rows share, training images first, then test images."""
 
     vectors: NDArray[np.float32]
+    windows: NDArray[np.float16]
     truth: NDArray[np.int8]
     train: int
     activations: StoredMaps | None
@@ -90,8 +91,8 @@ def main() -> None:
             np.sort(random.permutation(rows)[: options.images_limit]) for rows in (train, test)
         )
     console.print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"torch {torch.__version__}; {len(train):,} pictures to train on, {len(test):,} to test on"
+        f"{described(options.device)}; "
+        f"{len(train):,} pictures to train on, {len(test):,} to test on"
     )
     with folder_for(options.cache) as cache:
         material = read_material(options, table, train, test, cache)
@@ -119,8 +120,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=5, help="networks, one per fold")
     parser.add_argument("--epochs", type=int, default=6, help="at most, of fine-tuning")
     parser.add_argument("--no-tuning", action="store_true", help="leave the last row out")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--cache", type=Path, help="folder where features are kept")
+    add_device(parser)
+    parser.add_argument(
+        "--cache", type=Path, help="where features are kept; DIR/features of a workspace will do"
+    )
     return parser.parse_args()
 
 
@@ -158,7 +161,11 @@ def read_material(
         console.print(f"activations before the last stage: {time.perf_counter() - started:.0f} s")
         activations = StoredMaps(maps, maps.rows(hashes))
     truth = table.labels[np.concatenate([train, test])]
-    return Material(store.vectors(store.rows(hashes)), truth, len(train), activations, last_stage)
+    rows = store.rows(hashes)
+    windows = store.windows(rows)
+    if windows is None:
+        windows = np.zeros((len(rows), 0, store.dim), dtype=np.float16)
+    return Material(store.vectors(rows), windows, truth, len(train), activations, last_stage)
 
 
 def measure(
@@ -169,11 +176,13 @@ def measure(
     mask = mask_labels(material.truth[train], known, seed)
     config = FastTierConfig(seed=seed, folds=options.folds)
     graph = NeighbourGraph.build(material.vectors[train])
+    windows = WindowCoordinates.of(graph.space, material.windows[train])
+    vectors_there, windows_there = material.vectors[material.test], material.windows[material.test]
     started = time.perf_counter()
-    fast = FastTier.fit(None, mask.labels, config=config, neighbours=graph)
+    fast = FastTier.fit(None, mask.labels, config=config, neighbours=graph, windows=windows)
     seconds = time.perf_counter() - started
     judge = Judge(material, mask.labels, known)
-    on_train, on_test = fast.scores(), fast.scores_for(material.vectors[material.test])
+    on_train, on_test = fast.scores(), fast.scores_for(vectors_there, windows=windows_there)
     yield judge.base(on_train, on_test)
     yield judge("fast", on_train, on_test, False, seconds)
     base = (on_train.sources["base"], on_test.sources["base"])
@@ -181,11 +190,16 @@ def measure(
         sources, others, seconds = trained
         started = time.perf_counter()
         fused = FastTier.fit(
-            None, mask.labels, config=config, neighbours=graph, extra_sources=sources
+            None,
+            mask.labels,
+            config=config,
+            neighbours=graph,
+            windows=windows,
+            extra_sources=sources,
         )
         seconds += time.perf_counter() - started
         kept = any(s.kept for s in fused.scores().stack if s.name in {e.name for e in sources})
-        found = fused.scores_for(material.vectors[material.test], extra_values=others)
+        found = fused.scores_for(vectors_there, windows=windows_there, extra_values=others)
         yield judge(name, fused.scores(), found, kept, seconds)
 
 

@@ -30,8 +30,8 @@ from annotator.db.engine import Database
 from annotator.images import ScannedImage
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
+from annotator.training.loop import Worker
 from annotator.training.schedule import DeepRule
-from annotator.training.worker import Worker
 from annotator.types import CellBatch
 from hst_core.deep_tier import DeepTier, DeepTierConfig
 from hst_core.fast_tier import FastTier

@@ -24,9 +24,10 @@ from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 from annotator.suggestions import probabilities
+from annotator.training.loop import Worker
 from annotator.training.schedule import DeepRule, RefitRule
 from annotator.training.supervisor import Backoff, Supervisor
-from annotator.training.worker import Worker, run_once
+from annotator.training.worker import run_once
 from annotator.types import CellBatch, Job
 from hst_core import checkpoint
 from hst_core.deep_tier import DeepTierConfig
@@ -539,7 +540,8 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 CRASHING = """
 import threading
-from annotator.training.worker import Worker, _obey_supervisor
+from annotator.training.loop import Worker
+from annotator.training.worker import _obey_supervisor
 
 _obey_supervisor(threading.Event())
 Worker(None, None)

@@ -10,9 +10,9 @@ from annotator.db.engine import Database
 from annotator.scores import ScoreFolder
 from annotator.service import CellChange
 from annotator.training.log_lines import LogLines, is_log_line
+from annotator.training.loop import Worker
 from annotator.training.machine import memory_bytes
 from annotator.training.supervisor import log_tail
-from annotator.training.worker import Worker
 
 __all__ = ["empty", "looping", "project"]
 

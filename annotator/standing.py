@@ -69,6 +69,16 @@ class Sweepable:
 
 
 @dataclass(frozen=True)
+class Few:
+    """A category that has no model, and how many of its cells are known."""
+
+    category_id: int
+    name: str
+    present: int
+    absent: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the next step depends on.
 
@@ -79,7 +89,7 @@ class Facts:
         blind_to_prove: blind questions that wait before contracts can be applied.
         blind_to_watch: blind questions that wait about cells decided already.
         ready: (contract id, cells) of contracts that can be applied.
-        few: (name, present cells known) of categories without a model.
+        few: categories without a model, though some of their cells wait.
         sweepable: of categories with a model.
         contradicted: pictures with a known cell that the evidence contradicts.
     """
@@ -90,12 +100,12 @@ class Facts:
     blind_to_prove: int = 0
     blind_to_watch: int = 0
     ready: Sequence[tuple[int, int]] = ()
-    few: Sequence[tuple[str, int]] = ()
+    few: Sequence[Few] = ()
     sweepable: Sequence[Sweepable] = ()
     contradicted: int = 0
 
 
-Place = Literal["", "data", "contracts", "audit", "sweep", "focus", "again"]
+Place = Literal["", "data", "contracts", "audit", "sweep", "browse", "focus", "again"]
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,12 @@ class Step:
         text: one sentence. It can hold a name: show it as plain text.
         place: where it is done: a page, the queue of blind questions or of contradicted cells, the
             contracts on Progress; empty where no page can.
+        category_id: what it is about, where that page can be opened for one category.
     """
 
     text: str
     place: Place = ""
+    category_id: int = 0
 
 
 def effort(activity: Activity) -> Effort:
@@ -182,11 +194,22 @@ def next_step(facts: Facts) -> Step:
             "sweep",
         )
     if facts.few:
-        name, present = min(facts.few, key=lambda one: one[1])
-        text = (
-            f"Label more of \u201c{name}\u201d: {present:,} known present, too few for a model. "
-            "Type its name on Focus where you see it."
-        )
-        return Step(text, "focus")
+        return _find(min(facts.few, key=lambda one: (one.present, one.absent)))
     waiting = counted(facts.unknown, "cell")
     return Step(f"Answer the least certain cells on Focus: {waiting} wait.", "focus")
+
+
+def _find(one: Few) -> Step:
+    """Where a category has no model, nothing can say which pictures hold it: the eye is quickest.
+
+    A page of Browse shows dozens of pictures at once; Focus one, Sweep none without suggestions.
+    """
+    if one.present and one.absent:
+        text = f"\u201c{one.name}\u201d has no model yet. Decide more of its cells on Browse."
+    else:
+        missing = "without" if one.present else "with"
+        text = (
+            f"Find \u201c{one.name}\u201d: no picture {missing} it is known, so the model cannot "
+            f"learn it. Select some on Browse and press {'A' if one.present else 'P'}."
+        )
+    return Step(text, "browse", one.category_id)

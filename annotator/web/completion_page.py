@@ -12,6 +12,7 @@ from annotator.service import AnnotationService
 from annotator.standing import (
     Checked,
     Facts,
+    Few,
     Place,
     Sweepable,
     effort,
@@ -21,7 +22,7 @@ from annotator.standing import (
 )
 from annotator.web.contracts_page import CARD, decides
 from annotator.web.data_categories import plain_line, tell
-from annotator.web.leads import leads_to, shows
+from annotator.web.leads import leads_to, leads_to_category, make_mark, mark, shows
 from annotator.web.live import Part
 from annotator.web.tables import table
 
@@ -36,6 +37,7 @@ _BUTTONS: dict[Place, str] = {
     "audit": "Answer blind questions",
     "contracts": "Show the contract",
     "sweep": "Open Sweep",
+    "browse": "Look for it on Browse",
     "focus": "Open Focus",
     "again": "Look again",
     "data": "Open Data",
@@ -53,10 +55,12 @@ def make_standing(service: AnnotationService) -> Part:
                 place: gr.Button(text, scale=0, min_width=200, visible=False)
                 for place, text in _BUTTONS.items()
             }
+        meant = make_mark()
         about = gr.HTML(_WRONG, apply_default_css=False, elem_classes="note", visible=False)
         wrong = table(WRONG_COLUMNS, "Still wrong", widths=["34%", "22%", "14%", "30%"], wrap=True)
     leads_to(buttons["audit"], "Focus", "audit")
     leads_to(buttons["sweep"], "Sweep")
+    leads_to_category(buttons["browse"], "Browse")
     leads_to(buttons["focus"], "Focus")
     leads_to(buttons["again"], "Focus", LOOK_AGAIN)
     leads_to(buttons["data"], "Data")
@@ -69,11 +73,12 @@ def make_standing(service: AnnotationService) -> Part:
             f"<p>{words}</p>",
             tell(f"Next: {next_.text}"),
             *(gr.Button(visible=place == next_.place) for place in buttons),
+            mark(next_.category_id),
             gr.HTML(visible=bool(measured)),
             gr.Dataframe(wrong_table(service, measured), visible=bool(measured)),
         ]
 
-    return Part([], [said, step, *buttons.values(), about, wrong], read)
+    return Part([], [said, step, *buttons.values(), meant, about, wrong], read)
 
 
 def facts(service: AnnotationService) -> Facts:
@@ -92,7 +97,7 @@ def facts(service: AnnotationService) -> Facts:
         blind_to_prove=asking,
         blind_to_watch=service.completion.waiting()[0] - asking,
         ready=[(one.contract.id, one.contract.cells) for one in found if one.stage == "proved"],
-        few=[(c.name, c.present) for c in open_ if c.id not in modelled],
+        few=[Few(c.id, c.name, c.present, c.absent) for c in open_ if c.id not in modelled],
         sweepable=[
             Sweepable(one.name, side, one.present if side == "present" else one.absent, one.share)
             for side in sides

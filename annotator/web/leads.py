@@ -8,6 +8,31 @@ import gradio as gr
 
 from annotator.web.live import QUIET
 
+_MARK = "annotator-lead"
+
+
+def make_mark() -> gr.HTML:
+    """A place in the page, never seen, that says which category a button leads to."""
+    return gr.HTML(mark(0), elem_id=_MARK, apply_default_css=False)
+
+
+def mark(category_id: int) -> str:
+    """What stands there: a number of ours."""
+    return f'<span hidden data-category="{category_id}"></span>'
+
+
+def leads_to_category(button: gr.Button, page: str) -> None:
+    """Let a button open a page for the category that stands in the mark.
+
+    Args:
+        button: of ours.
+        page: the word on its tab.
+    """
+    category = f"Number(document.querySelector('#{_MARK} [data-category]')?.dataset.category)"
+    detail = f"{{ tab: {json.dumps(page)}, category: {category} }}"
+    event = f"new CustomEvent('annotator-open', {{ detail: {detail} }})"
+    button.click(None, js=f"() => {{ document.dispatchEvent({event}); }}", **QUIET)
+
 
 def leads_to(button: gr.Button, page: str, queue: str = "") -> None:
     """Let a button open a page in the browser alone; `static/js/app.js` listens.

@@ -13,6 +13,7 @@ from annotator.progress import Activity
 from annotator.standing import (
     Effort,
     Facts,
+    Few,
     Sweepable,
     effort,
     effort_words,
@@ -48,11 +49,21 @@ SURE = Sweepable("person", "present", 120, Share(98, 100))
             "again",
         ),
         (
-            replace(OPEN, sweepable=[SURE], few=[("bowl", 3)]),
+            replace(OPEN, sweepable=[SURE], few=[Few(7, "bowl", 0, 3)]),
             "Sweep “person” present: 120 cells",
             "sweep",
         ),
-        (replace(OPEN, few=[("cup", 4), ("bowl", 3)]), "Label more of “bowl”: 3 known", "focus"),
+        (
+            replace(OPEN, few=[Few(4, "cup", 4, 0), Few(7, "bowl", 0, 3)]),
+            "Find “bowl”: no picture with it is known",
+            "browse",
+        ),
+        (
+            replace(OPEN, few=[Few(4, "cup", 4, 0)]),
+            "Find “cup”: no picture without it is known",
+            "browse",
+        ),
+        (replace(OPEN, few=[Few(4, "cup", 4, 2)]), "“cup” has no model yet", "browse"),
         (OPEN, "Answer the least certain cells on Focus: 250 cells wait", "focus"),
     ],
 )

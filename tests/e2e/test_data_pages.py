@@ -64,8 +64,11 @@ def test_progress_says_and_draws_and_names_are_text(at: Callable[[str], Page]) -
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
     page.get_by_label("Only names with").fill("knif")
     expect(page.locator(".js-plotly-plot .ytick text", has_text="road")).to_have_count(0)
+    expect(page.get_by_label("Next worth doing")).to_have_value(re.compile("^Next: Find \u201c"))
     page.get_by_text("By person").click()
     expect(page.locator(".js-plotly-plot .legendtext", has_text="colleague")).to_be_visible()
+    page.get_by_role("button", name="Look for it on Browse").click()
+    expect(page.locator(".browse .conditions .words")).to_have_text(re.compile(" unknown$"))
 
 
 def test_the_model_page_tells_what_is_missing(

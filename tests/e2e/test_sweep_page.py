@@ -197,6 +197,10 @@ def open_class_without_model(page: Page, picture_of: Save) -> None:
     expect(page.get_by_role("heading", name="No suggestions of knife yet")).to_be_visible()
     expect(page.locator(".sweep .message")).to_contain_text("needs at least one present label")
     picture_of(page, "sweep-no-suggestions")
+    page.get_by_role("button", name="Find knife on Browse").click()
+    chip = page.locator(".browse .conditions .words")
+    expect(chip).to_have_text(["knife unknown"])
+    expect(page.get_by_label("Show labels of")).to_have_value(re.compile(r"\d+"))
 
 
 def test_a_class_ends_with_what_was_done_and_the_way_on(

@@ -10,6 +10,7 @@ import {
   cellsOf,
   chosen,
   initialState,
+  listWanted,
   outcome,
   update,
 } from "../../../annotator/web/static/js/browse/state.js";
@@ -171,6 +172,18 @@ test("a filter that is changed asks for a new list and shows the category it spe
   const condition = { kind: "label", category: 5, states: ["unknown"] };
   const [state, effects] = run(started(), { type: "condition", index: -1, condition });
   assert.equal(state.show, 5);
+  assert.equal(ofType(effects, "search").length, 1);
+});
+
+test("looking for a category lists the pictures in which nobody has decided it", () => {
+  const elsewhere = { ...started(), view: "groups", sort: { by: "known", descending: true } };
+  const [state, effects] = run(elsewhere, { type: "find", category: 5 });
+  assert.deepEqual(listWanted(state), {
+    where: { kind: "label", category: 5, states: ["unknown"] },
+    sort: { by: "added", descending: false, category: null, image: null },
+  });
+  assert.deepEqual([state.view, state.show], ["grid", 5]);
+  assert.match(state.notice.text, /P says that they show fork/);
   assert.equal(ofType(effects, "search").length, 1);
 });
 

@@ -12,8 +12,9 @@ let session = null;
 let waiting = new Set(["header", "focus"]);
 
 // Buttons of the pages that Gradio serves say where they lead.
-document.addEventListener("annotator-open", ({ detail: { tab, queue } }) => {
+document.addEventListener("annotator-open", ({ detail: { tab, queue, category } }) => {
   if (queue) session?.openQueue(queue);
+  if (category) session?.find(category);
   openTab(tab);
 });
 

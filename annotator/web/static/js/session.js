@@ -11,7 +11,7 @@ const USER_ITEM = "annotator.user";
 const RETRY_MS = 1000;
 const KEEP_EVENTS = 1000;
 /** News that stays true: a page that is mounted later hears the latest at once. */
-const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved"]);
+const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved", "find"]);
 
 /** Whether every event from one to another, ids without a gap, is among these. */
 export function onlyOwn(own, after, event) {
@@ -125,6 +125,11 @@ export class Session {
   /** Show a picture on Focus; the place in its queue is kept. */
   openImage(image) {
     this.emit("open-image", Number(image));
+  }
+
+  /** Look on Browse for pictures of a category whose cell nobody has decided. */
+  find(category) {
+    this.emit("find", Number(category));
   }
 
   /** Go on with another queue on Focus. */

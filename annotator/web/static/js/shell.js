@@ -43,6 +43,7 @@ export function mountHeader(root, session) {
     attr(user, "aria-label", `You are ${who}; change`);
   });
   session.on("open-image", () => openTab("Focus"));
+  session.on("find", () => openTab("Browse"));
   session.on("moved", (text) => {
     moved.hidden = false;
     attr(moved, "text", text);

@@ -64,6 +64,15 @@ export function similarTo(image, name) {
   };
 }
 
+/** The condition that finds the pictures in which nobody has decided a category. */
+export function undecidedOf(category) {
+  return {
+    filter: { match: "all", conditions: [{ kind: "label", category, states: ["unknown"] }] },
+    sort: BY_ADDED,
+    show: category,
+  };
+}
+
 /** Places to decide: the selection, else the picture under the cursor. */
 export function chosen(state) {
   if (count(state.selected)) return { ranges: state.selected, whole: state.whole };
@@ -128,6 +137,12 @@ const HANDLERS = {
   show: (state, { category }) => refetch({ ...state, show: category }),
   size: (state, { size }) => [{ ...state, size }, [{ type: "remember" }]],
   similar: (state, { image, name }) => search({ ...state, ...similarTo(image, name), view: "grid" }),
+  find: (state, { category }) => {
+    const name = state.categories.find((one) => one.id === category)?.name;
+    const next = { ...state, ...undecidedOf(category), view: "grid", picture: null, editing: null };
+    const how = `Select pictures by Space or Ctrl + click; P says that they show ${name ?? "it"}, A that they do not.`;
+    return search(say(next, how));
+  },
   refresh: (state) => search(state, state.tiles.get(state.cursor)?.image ?? null),
 
   // -- where one is, what is selected --------------------------------------------------------

@@ -5,7 +5,7 @@ import { sideText, waitingOf } from "./state.js";
 
 /**
  * {title, text, actions}, or null when there is a page. Actions are [label, action to send] or
- * [label, "Focus"] for the way to that page.
+ * [label, "Focus"] or [label, "Browse"] for the way to that page, Browse with the open category.
  */
 export function emptyState(state, { online }) {
   if (state.page) return null;
@@ -73,7 +73,8 @@ function closedClass(state, online, focus) {
   if (!state.ended) return { title: `Looking for ${name} …`, text: "", actions: [] };
   if (state.ended.waits_for) {
     const text = `The model cannot suggest it: ${state.ended.waits_for}.`;
-    return { title: `No suggestions of ${name} yet`, text, actions: [focus, nextClass()] };
+    const find = [`Find ${name} on Browse`, "Browse"];
+    return { title: `No suggestions of ${name} yet`, text, actions: [find, nextClass()] };
   }
   return nothingWaits(state, name);
 }

@@ -68,7 +68,8 @@ export function makeHead({ send, accept, goToFocus, size }) {
     element.hidden = !state.listed || state.listModel === null;
     for (const side of sides) side.radio.checked = side.value === state.side;
     attr(name, "text", one?.name ?? "Sweep");
-    for (const fact of [waiting, past]) fact.hidden = !one;
+    // Without a model of it there is nothing to count.
+    for (const fact of [waiting, past]) fact.hidden = !one || Boolean(one.waits_for);
     const { page } = state;
     for (const part of [counts, button]) part.hidden = !page;
     below.hidden = !one || one.verdict !== "below";

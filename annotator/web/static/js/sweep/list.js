@@ -12,9 +12,10 @@ const MINIMA = [0.8, 0.9, 0.95, 0.98, 0.99];
  * @param {(action: object) => void} options.send
  * @param {() => object} options.getState
  * @param {() => void} options.goToFocus
+ * @param {(category: number) => void} options.find leads to Browse
  * @param {() => void} options.leave gives the keyboard back to the tiles
  */
-export function makeList({ send, getState, goToFocus, leave }) {
+export function makeList({ send, getState, goToFocus, find, leave }) {
   const input = h("input", {
     type: "search",
     "aria-label": "Find a category",
@@ -109,9 +110,8 @@ export function makeList({ send, getState, goToFocus, leave }) {
       ),
       h("button.ask", {
         type: "button",
-        text: "ask in Focus",
         hidden: true,
-        onclick: goToFocus,
+        onclick: (event) => (event.currentTarget.finds ? find(one.id) : goToFocus()),
       }),
     );
   }
@@ -126,10 +126,13 @@ export function makeList({ send, getState, goToFocus, leave }) {
     attr(past, "text", one.waits_for || shareText(one.share));
     set(open, { "aria-current": one.id === state.category ? "true" : null });
     set(row, { "data-none": waiting === 0, "data-verdict": one.verdict });
-    // Without a suggestion it can only be asked on Focus.
     ask.hidden = one.verdict !== "below" && !one.waits_for;
+    // Without a suggestion nothing says where it is; many pictures at once are looked through soonest.
+    ask.finds = Boolean(one.waits_for);
+    const text = ask.finds ? "find some on Browse" : "ask in Focus";
+    attr(ask, "text", text);
     set(ask, {
-      "aria-label": `${one.name}: ask in Focus`,
+      "aria-label": `${one.name}: ${text}`,
       title: one.waits_for ? one.waits_for : `Past suggestions were right too seldom: ${shareText(one.share)}`,
     });
   }

@@ -149,9 +149,10 @@ export function mountSweep(root, session) {
 
 function makeView(send, getState, thumbs, session, press) {
   const goToFocus = () => openTab("Focus");
+  const find = (category) => session.find(category);
   const accept = () => send({ type: "accept", unseen: grid.unseen });
   const grid = makeGrid({ send, thumbs, seenMore });
-  const list = makeList({ send, getState, goToFocus, leave: () => grid.focus() });
+  const list = makeList({ send, getState, goToFocus, find, leave: () => grid.focus() });
   const size = {
     value: Number(localStorage.getItem(SIZE_ITEM)) || SIZE,
     change: (pixels) => {
@@ -213,10 +214,16 @@ function makeView(send, getState, thumbs, session, press) {
       h(i ? "button" : "button.primary", {
         type: "button",
         text: label,
-        onclick: () => (action === "Focus" ? goToFocus() : send(action)),
+        onclick: () => go(action),
       }),
     );
     message.replaceChildren(h("h2", { text: title }), h("p", { text }), h("p.buttons", {}, ...buttons));
+  }
+
+  function go(action) {
+    if (action === "Focus") goToFocus();
+    else if (action === "Browse") find(getState().category);
+    else send(action);
   }
 
   const lists = {

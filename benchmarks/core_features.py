@@ -33,11 +33,9 @@ from rich.table import Table
 from torch import Tensor
 
 from hst_core.backbone import Backbone, build_backbone
+from hst_core.extraction import CPU_BATCH, GPU_BATCH, MAX_LANES
 from hst_core.features import (
-    CPU_BATCH,
     FEATURE_SETS,
-    GPU_BATCH,
-    MAX_LANES,
     WINDOWS,
     FeatureSet,
     FeatureStore,

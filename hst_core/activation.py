@@ -18,8 +18,9 @@ from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hst_core.features import FeatureSet, Pooling, pool, window_of
+from hst_core.feature_sets import FeatureSet
 from hst_core.linear import LinearBase
+from hst_core.pooling import Pooling, pool, window_of
 from hst_core.projection import FeatureSpace, root
 
 
@@ -86,7 +87,7 @@ def activation_map(
         classifier: of the category.
         feature_set: says how vectors are pooled from maps.
         maps: of the picture by (backbone, input size), as
-            :func:`~hst_core.features.feature_maps` gives them.
+            :func:`~hst_core.forward.feature_maps` gives them.
         weights: of the logit of the picture and of its best window, as a stack has them; the map
             adds up to their weighted sum.
 

@@ -31,14 +31,7 @@ from hst_core.backbone import build_backbone
 from hst_core.config import Config, ConfigError, read_section, section_to_dict
 from hst_core.datasets import LabelTable, load_mask, mask_labels, read_label_csv, save_mask
 from hst_core.fast_tier import FastTier
-from hst_core.features import (
-    FeatureMapStore,
-    FeatureStore,
-    RowStore,
-    StoredMaps,
-    extract,
-    extract_maps,
-)
+from hst_core.features import FeatureMapStore, FeatureStore, StoredMaps, extract, extract_maps
 from hst_core.files import replacing
 from hst_core.inputs import CachedFeatures, Inputs, Photographs
 from hst_core.labels import LabelState
@@ -50,6 +43,7 @@ from hst_core.metrics import (
 )
 from hst_core.model import HST
 from hst_core.predict import score
+from hst_core.row_store import RowStore
 from hst_core.stopping import ShouldStop
 from hst_core.trainer import History, Step, Trainer, TrainingSet, World
 from hst_core.word_vectors import word_vectors

@@ -23,9 +23,8 @@ from hst_core.features import (
     feature_maps,
     feature_set_named,
     load_backbones,
-    pool,
-    pool_windows,
 )
+from hst_core.pooling import pool, pool_windows
 
 MIXED = FeatureSet(
     "mixed",

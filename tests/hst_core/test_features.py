@@ -35,10 +35,9 @@ from hst_core.features import (
     extract,
     extract_maps,
     load_backbones,
-    pool,
-    pool_windows,
     read_picture,
 )
+from hst_core.pooling import pool, pool_windows
 
 TINY = FEATURE_SETS["tiny"]
 WINDOWED = FeatureSet("small", (FeatureBlock("tiny", 64, "mean", 3),), windows=2)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from hst_core.datasets import mask_labels
 from hst_core.fast_tier import FastTier
-from hst_core.features import pool, pool_windows
 from hst_core.linear import LinearBase
 from hst_core.metrics import completion_metrics
 from hst_core.neighbours import NeighbourGraph
+from hst_core.pooling import pool, pool_windows
 from hst_core.projection import FeatureSpace
 from hst_core.stopping import Stopped
 from hst_core.windows import WindowCoordinates

@@ -104,8 +104,9 @@ def test_a_person_labels_and_the_model_learns(
     know_some(server.workspace, 0.4)
     expect(page.locator(".notice[data-kind=others]")).to_contain_text("colleague: ")
     versions = "|".join(str(wait_for_version(server, known_cells=200) + more) for more in range(9))
-    ready = re.compile(f"^Model ({versions}) is ready; used from the next picture on.$")
+    ready = re.compile(f"^Model ({versions}) is ready: from the next picture on.$")
     expect(page.locator(".notice[data-kind=model]")).to_have_text(ready)
+    expect(model).to_have_text(re.compile(rf"^Model \d+ here · ({versions}) from the next picture$"))
     expect(page.locator(".notice[data-kind=others]")).to_contain_text("colleague: ")
     assert names.all_inner_texts()[: len(before)] == before
     picture_of(page, "focus-notices")

@@ -263,7 +263,7 @@ test("a new model leaves the open page alone and asks for the next one anew", ()
   const [state, effects] = run(waiting, { type: "status", status: status(8) });
   assert.equal(state.page, waiting.page);
   assert.deepEqual(state.ahead, []);
-  assert.match(told(state, "model"), /Model 8 is ready; used from the next page on/);
+  assert.match(told(state, "model"), /Model 8 is ready: from the next page on/);
   assert.deepEqual(ofType(effects, "release")[0].images, [7, 8, 9, 10, 11, 12]);
   assert.equal(ofType(effects, "fetch").length, 1);
   const [, late] = run(state, { type: "page", page: page(20), asked: 2 });

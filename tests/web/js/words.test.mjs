@@ -37,6 +37,15 @@ test("the model chip tells version and work", () => {
   assert.equal(modelText(status({ job: job(), worker_alive: false })).text, "Model 7 · stopped");
 });
 
+test("the model chip tells of which version the suggestions on screen are", () => {
+  const status = { model: { number: 4 }, worker_alive: true, trainer: "", job: null };
+  const text = (model) => modelText(status, { model, unit: "picture" }).text;
+  assert.equal(text(3), "Model 3 here · 4 from the next picture");
+  assert.equal(text(null), "No model here · 4 from the next picture");
+  assert.equal(text(4), "Model 4");
+  assert.equal(modelText(status, null).text, "Model 4");
+});
+
 test("a push in logits is told as odds", () => {
   assert.deepEqual([1.2, -0.7, 3, 9].map(times).map((t) => t.replace("\u00a0", " ")), ["3.3 ×", "2 ×", "20 ×", "over 100 ×"]);
 });

@@ -35,6 +35,7 @@ export class Session {
     this.event = null; // newest event that this page knows of
     this.own = new Set(); // events of this page; their answers brought what they changed
     this.keys = DEFAULT_KEYS;
+    this.shown = new Map(); // page -> what `showing` told last
     this.history = []; // changes of this visit on any page, see history.js
     this.on("sent", (entry) => (this.history = remembered(this.history, entry)));
     this.on("refused", (entry, _, dropped) => {
@@ -125,6 +126,18 @@ export class Session {
   /** Show a picture on Focus; the place in its queue is kept. */
   openImage(image) {
     this.emit("open-image", Number(image));
+  }
+
+  /**
+   * A page tells which model version the suggestions on it are from; the header says so.
+   * @param {string} page the word on its tab
+   * @param {?{model: ?number, unit: string}} what null where nothing is shown that could be older
+   */
+  showing(page, what) {
+    const now = JSON.stringify(what);
+    if (this.shown.get(page) === now) return;
+    this.shown.set(page, now);
+    this.emit("showing", { page, ...what });
   }
 
   /** Look on Browse for pictures of a category whose cell nobody has decided. */

@@ -23,14 +23,30 @@ export function mountHeader(root, session) {
   const moved = h("p.banner", { role: "alert", hidden: true });
   root.replaceChildren(name, h("div.status-chips", {}, model, saved, user), moved);
 
-  session.on("status", (status) => {
-    attr(name, "text", status.workspace.name);
-    attr(name, "title", status.workspace.name);
-    document.title = `${status.workspace.name} · Annotator`;
-    const { text, title, tone } = modelText(status);
+  let status = null;
+  const shown = new Map(); // page -> {model, unit}: what it shows stays while others learn
+
+  function drawModel() {
+    const { text, title, tone } = modelText(status, shown.get(openPage()) ?? null);
     attr(model, "text", text);
     attr(model, "title", title || null);
     attr(model, "data-tone", tone);
+  }
+
+  session.on("status", (now) => {
+    status = now;
+    attr(name, "text", status.workspace.name);
+    attr(name, "title", status.workspace.name);
+    document.title = `${status.workspace.name} · Annotator`;
+    drawModel();
+  });
+  session.on("showing", ({ page, ...what }) => {
+    shown.set(page, "model" in what ? what : null);
+    drawModel();
+  });
+  // Another page: which is open is known once the click has done its work.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[role=tab]")) requestAnimationFrame(drawModel);
   });
   session.on("outbox", (state) => {
     attr(saved, "text", savedText(state));
@@ -50,10 +66,17 @@ export function mountHeader(root, session) {
   });
 }
 
+const TABS = "#annotator-tabs > .tab-wrapper [role=tab]";
+
 /** Open one of the pages by the word on its tab. */
 export function openTab(title) {
-  const tabs = document.querySelectorAll("#annotator-tabs > .tab-wrapper [role=tab]");
+  const tabs = document.querySelectorAll(TABS);
   [...tabs].find((tab) => tab.textContent.trim() === title)?.click();
+}
+
+/** The word on the tab of the page that is open. */
+function openPage() {
+  return document.querySelector(`${TABS}[aria-selected=true]`)?.textContent.trim() ?? "";
 }
 
 /** Ask for the name to work under, in a dialog that also chooses the colours. */

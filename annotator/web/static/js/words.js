@@ -51,11 +51,24 @@ export function savedText({ waiting, online, durable, answered = false }) {
 
 const ACTIVITIES = { learning: "learning", reading: "reading pictures" };
 
-/** What the model chip says: {text, title, tone}; tone is "", "busy" or "warn". */
-export function modelText(status) {
+/**
+ * What the model chip says: {text, title, tone}; tone is "", "busy" or "warn".
+ * @param {?object} status as the server gives it
+ * @param {?{model: ?number, unit: "picture" | "page"}} shown version whose suggestions are on screen,
+ *   and what the next version waits for; null where the page shows always the newest
+ */
+export function modelText(status, shown = null) {
   if (!status) return { text: "Model …", title: "", tone: "" };
   const name = status.model ? `Model ${status.model.number}` : "No model yet";
   const { job } = status;
+  if (shown && status.model && shown.model !== status.model.number) {
+    const here = shown.model === null ? "no model" : `model ${shown.model}`;
+    return {
+      text: `${here[0].toUpperCase()}${here.slice(1)} here · ${status.model.number} from the next ${shown.unit}`,
+      title: `The suggestions on screen are from ${here}; model ${status.model.number} is ready.`,
+      tone: "busy",
+    };
+  }
   const title = [job?.message, status.trainer].filter(Boolean).join("; ");
   if (!job) return { text: name, title, tone: "" };
   if (job.status === "failed" || (job.status === "running" && !status.worker_alive)) {

@@ -269,6 +269,8 @@ function makeView(send, getState, pictures, session) {
     const line = image ? modelHint(state) : null;
     hint.hidden = !line;
     attr(hint, "text", line ?? "");
+    const list = image && !image.blind ? state.lists.get(image.id) : null;
+    session.showing("Focus", list ? { model: list.model, unit: "picture" } : null);
     notices.render(state.notices);
     typing.render(state);
     help.render(state);

@@ -88,7 +88,7 @@ export function takeStatus(state, { status }) {
       effects.push(...fetching);
     } else effects.push({ type: "refresh", images: askable(state, state.ahead) });
     next = forgetMaps(next);
-    next = say(next, `Model ${status.model.number} is ready; used from the next picture on.`, "model");
+    next = say(next, `Model ${status.model.number} is ready: from the next picture on.`, "model");
   }
   const was = state.status?.counts;
   if (state.ready && was && status.counts.categories !== was.categories) {

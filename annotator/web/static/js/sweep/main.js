@@ -198,6 +198,7 @@ function makeView(send, getState, thumbs, session, press) {
     message.hidden = !empty;
     if (empty) drawEmpty(empty);
     else toldEmpty = "";
+    session.showing("Sweep", state.page ? { model: state.page.model_version, unit: "page" } : null);
     notices.render(state.notices);
     // Said again even when the words are the same.
     if (said.dataset.n !== String(state.said.n)) {

@@ -13,7 +13,7 @@ export function takeStatus(state, { status }) {
   const [asking, effects] = refetch(next);
   const list = { type: "list", side: state.side, resort: !state.page };
   const told = state.page
-    ? say(asking, `Model ${status.model.number} is ready; used from the next page on.`, "model")
+    ? say(asking, `Model ${status.model.number} is ready: from the next page on.`, "model")
     : asking;
   return [told, [...(state.visible ? [list] : []), ...effects]];
 }

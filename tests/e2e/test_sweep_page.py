@@ -299,6 +299,9 @@ def test_zoomed_to_200_percent_nothing_is_cut_off(
     expect(page.get_by_role("heading", name="Choose a category")).to_be_visible()
     page.locator(".sweep .class").first.click()
     expect(page.get_by_role("gridcell").first).to_be_visible()
+    page.mouse.wheel(0, 600)
+    expect(page.get_by_role("gridcell").first).not_to_be_in_viewport()
+    expect(page.locator(".sweep .accept")).to_be_in_viewport(ratio=1)
     picture_of(page, "sweep-zoom-200")
     assert page.evaluate("document.documentElement.scrollWidth") <= 680
 

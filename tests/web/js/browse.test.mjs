@@ -11,6 +11,7 @@ import {
   chosen,
   initialState,
   listWanted,
+  noticesOf,
   outcome,
   update,
 } from "../../../annotator/web/static/js/browse/state.js";
@@ -183,7 +184,7 @@ test("looking for a category lists the pictures in which nobody has decided it",
     sort: { by: "added", descending: false, category: null, image: null },
   });
   assert.deepEqual([state.view, state.show], ["grid", 5]);
-  assert.match(state.notice.text, /P says that they show fork/);
+  assert.match(state.notices[0].text, /P says that they show fork/);
   assert.equal(ofType(effects, "search").length, 1);
 });
 
@@ -226,6 +227,21 @@ test("a refusal because something changed counts anew", () => {
   assert.deepEqual(effects, [{ type: "count" }]);
 });
 
+test("a notice never takes the place of one of another kind", () => {
+  const entry = { key: "b", kind: "decide", source: "browse", cells: [] };
+  const [state] = run(
+    started(),
+    { type: "bulkOpen", value: 1 },
+    { type: "bulkDone", text: "cup present", result: { added: 2, overwritten: 0, kept: 0 } },
+    { type: "refused", entry, text: "Not saved" },
+    { type: "rechecked", list: LIST, now: { same: false, total: 8 } },
+  );
+  const told = noticesOf(state);
+  assert.deepEqual(told.map((one) => [one.kind, Boolean(one.undo)]), [["error", false], ["others", false], ["info", true]]);
+  assert.match(told[1].text, /finds 8 pictures now/);
+  assert.deepEqual(noticesOf({ ...state, view: "groups" }).map((one) => one.kind), ["error", "info"]);
+});
+
 test("what became of a bulk decision is said", () => {
   const result = { added: 1204, overwritten: 37, kept: 0 };
   assert.equal(bulkWords("cup present", result), "cup present: 1,204 cells set, 37 known cells changed.");
@@ -244,10 +260,10 @@ test("undo of what was done before this visit is named first", () => {
   const [asking, effects] = run(started(), { type: "undo", key: "u1" });
   assert.deepEqual(effects, [{ type: "lastChange" }]);
   const [told] = run(asking, { type: "lastChange", change });
-  assert.match(told.notice.text, /Press again to take back: dog: 58 present \(Sweep, /);
+  assert.match(told.notices[0].text, /Press again to take back: dog: 58 present \(Sweep, /);
   const [, more] = run(told, { type: "undo", key: "u2" });
   assert.equal(ofType(more, "send")[0].entry.event, 7);
-  const [closed] = run(told, { type: "dismiss" });
+  const [closed] = run(told, { type: "dismiss", kind: "info" });
   assert.deepEqual(run(closed, { type: "undo", key: "u3" })[1], [{ type: "lastChange" }]);
 });
 

@@ -26,8 +26,11 @@ export function without(notices, ...kinds) {
     : notices;
 }
 
-/** The list on the page. It is there also when empty: screen readers tell only what is added. */
-export function makeNotices() {
+/**
+ * The list on the page. It is there also when empty: screen readers tell only what is added.
+ * @param {(one: object) => Node[]} buttons what can be done about a notice
+ */
+export function makeNotices(buttons = () => []) {
   const element = h("div.notices", {
     role: "status",
     "aria-live": "polite",
@@ -40,8 +43,8 @@ export function makeNotices() {
       element,
       notices,
       (one) => `${one.kind} ${one.n}`, // said again where the same words come again
-      (one) => h("p.notice", { "data-kind": one.kind }),
-      (paragraph, one) => attr(paragraph, "text", one.text),
+      (one) => h("p.notice", { "data-kind": one.kind }, h("span"), ...buttons(one)),
+      (paragraph, one) => attr(paragraph.firstChild, "text", one.text),
     );
   }
 

@@ -81,6 +81,7 @@ export function makeGrid({ send, getState, thumbnailUrl, need }) {
       "aria-rowcount": layout.rows,
       "aria-colcount": layout.columns,
       "aria-busy": String(state.searching),
+      "data-labels": state.show !== null,
     });
     draw(state);
   }

@@ -70,6 +70,7 @@ export function makeHead(send, getState) {
     onclick: () => send({ type: "clearFilter" }),
   });
   const editor = makeEditor(send, getState);
+  let shown = 0; // conditions
   const element = h(
     "div.head",
     {},
@@ -126,6 +127,8 @@ export function makeHead(send, getState) {
       },
     );
     chips.hidden = conditions.length === 0;
+    if (conditions.length > shown) chips.scrollLeft = chips.scrollWidth; // the new one is last
+    shown = conditions.length;
     match.hidden = conditions.length < 2;
     match.value = state.filter.match;
     clear.hidden = conditions.length === 0;

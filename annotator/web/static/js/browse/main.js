@@ -3,8 +3,9 @@
 import { attr, h } from "../dom.js";
 import { belongsToTarget } from "../focus/keys.js";
 import { measurePaint } from "../focus/timing.js";
+import { makeNotices } from "../notices.js";
 import { openTab } from "../shell.js";
-import { plural, verdict } from "../words.js";
+import { verdict } from "../words.js";
 import { makeBulkCard, makeSelectionBar } from "./bulk.js";
 import { emptyState } from "./empty.js";
 import { decode, encode } from "./filter.js";
@@ -15,7 +16,7 @@ import { makeHelp } from "./help.js";
 import { commandOf } from "./keys.js";
 import { makePicture } from "./picture.js";
 import { count } from "./selection.js";
-import { bulkTitle, chosen, initialState, listWanted, update } from "./state.js";
+import { bulkTitle, chosen, initialState, listWanted, noticesOf, update } from "./state.js";
 import { Windows } from "./windows.js";
 
 const HASH = "#browse=";
@@ -301,40 +302,22 @@ function makeView({ send, getState, session, windows, decide, decideCells }) {
   const bar = makeSelectionBar(send, getState);
   const card = makeBulkCard(send, getState);
   const help = makeHelp(send, getState);
-  const noticeText = h("span");
-  const undo = h("button", { type: "button", text: "Undo", onclick: () => send({ type: "undo" }) });
-  const close = h("button", {
-    type: "button",
-    text: "×",
-    "aria-label": "Close this message",
-    onclick: () => send({ type: "dismiss" }),
-  });
-  const notice = h("p.notice", { role: "status", hidden: true }, noticeText, undo, close);
-  const newerText = h("span");
-  const newer = h(
-    "p.notice.newer",
-    { hidden: true },
-    newerText,
-    h("button", { type: "button", onclick: () => send({ type: "refresh" }) }, "Refresh ", h("kbd", { text: "R" })),
-  );
+  const notices = makeNotices((one) => noticeButtons(one, send));
   const emptyTitle = h("h2");
   const emptyText = h("p");
   const emptyAct = h("button", { type: "button" });
   emptyAct.addEventListener("click", () => emptyAct.act?.());
   const empty = h("div.message", { hidden: true }, emptyTitle, emptyText, emptyAct);
   const said = h("p.sr-only", { "aria-live": "polite", "aria-atomic": "true" });
-  const tiles = h("div.tiles", {}, head.element, newer, h("div.body", {}, grid.element, empty), bar.element);
-  const element = h("div.browse", {}, notice, tiles, picture.element, groups.element, card.element, help.element, said);
+  const tiles = h("div.tiles", {}, head.element, h("div.body", {}, grid.element, empty));
+  const foot = h("div.foot", {}, notices.element, bar.element);
+  const views = [tiles, picture.element, groups.element];
+  const element = h("div.browse", {}, ...views, foot, card.element, help.element, said);
 
   function render(state, image) {
-    notice.hidden = !state.notice;
-    attr(notice, "data-kind", state.notice?.kind ?? null);
-    attr(noticeText, "text", state.notice?.text ?? "");
-    undo.hidden = !state.notice?.undo;
+    notices.render(noticesOf(state));
     tiles.hidden = state.view !== "grid";
     head.render(state);
-    newer.hidden = state.newer === null;
-    attr(newerText, "text", newerWords(state));
     const why = emptyState(state, session.online);
     empty.hidden = !why;
     grid.element.classList.toggle("empty", Boolean(why));
@@ -374,12 +357,19 @@ function makeView({ send, getState, session, windows, decide, decideCells }) {
   return { element, render, follow, head, grid, picture, groups };
 }
 
-function newerWords(state) {
-  if (state.newer === null) return "";
-  if (state.newer === state.list?.total) {
-    return "The list would be another one now; it stays until you refresh it. ";
+/** What can be done about a notice. */
+function noticeButtons({ kind, undo }, send) {
+  if (kind === "others") {
+    return [h("button", { type: "button", onclick: () => send({ type: "refresh" }) }, "Refresh ", h("kbd", { text: "R" }))];
   }
-  return `The filter finds ${plural(state.newer, "picture")} now; the list stays until you refresh it. `;
+  const close = h("button.close", {
+    type: "button",
+    text: "×",
+    "aria-label": "Close this message",
+    onclick: () => send({ type: "dismiss", kind }),
+  });
+  const back = () => h("button", { type: "button", text: "Undo", onclick: () => send({ type: "undo" }) });
+  return undo ? [back(), close] : [close];
 }
 
 function safely(call) {

@@ -4,7 +4,8 @@
 // of now. Places in the list, not picture ids, are what is selected, so that all of 118,000
 // pictures are one range.
 
-import { withOffer } from "../history.js";
+import { offeredEvent, withOffer } from "../history.js";
+import { noticed, without } from "../notices.js";
 import { plural, verdict } from "../words.js";
 import { BY_ADDED, NO_FILTER, categoryMeant, toWhere } from "./filter.js";
 import { NONE, count, toggled, withRange } from "./selection.js";
@@ -40,7 +41,7 @@ export function initialState() {
     picture: null, // {id, place, back} of the picture that is open
     opening: null, // place to open as soon as its tile has come
     done: [], // keys of this person's changes in this page, for undo
-    notice: null, // {text, kind, undo, n, offer}; `offer` see ../history.js
+    notices: [], // see ../notices.js; `undo`: whether it speaks of what one undo takes back
     said: { text: "", n: 0 },
     help: false,
   };
@@ -210,18 +211,16 @@ const HANDLERS = {
   bulkClose: (state) => [{ ...state, bulk: null }, []],
   undo: (state, { key }) => {
     const undoes = state.done.at(-1) ?? null;
-    const event = undoes === null ? (state.notice?.offer ?? null) : null;
+    const event = undoes === null ? offeredEvent(state.notices) : null;
     // Nothing of this visit is left: the first press tells what is newest, the next takes it back.
     if (undoes === null && event === null) return [state, [{ type: "lastChange" }]];
-    const next = { ...state, done: state.done.slice(0, -1), notice: null };
+    const next = { ...state, done: state.done.slice(0, -1), notices: without(state.notices, "info") };
     const entry = { key, kind: "undo", source: SOURCE, undoes, event };
     return [announce(next, "Taking back"), [{ type: "send", entry }]];
   },
   lastChange: (state, { change }) => {
     if (state.done.length) return [state, []]; // something was done meanwhile
-    const [{ text, kind, offer }] = withOffer([], change);
-    const next = say(state, text, kind);
-    return [{ ...next, notice: { ...next.notice, offer } }, []];
+    return [{ ...state, notices: withOffer(state.notices, change) }, []];
   },
 
   // -- views ---------------------------------------------------------------------------------
@@ -231,13 +230,13 @@ const HANDLERS = {
     if (id === undefined) return [{ ...state, opening: place < total(state) ? place : null }, []];
     const back = state.view === "picture" ? state.picture.back : state.view;
     const at = place ?? null;
-    const next = { ...state, view: "picture", picture: { id, place: at, back }, opening: null };
+    const next = { ...moved(state), view: "picture", picture: { id, place: at, back }, opening: null };
     return [at === null ? next : { ...next, cursor: at, anchor: at }, [{ type: "load", image: id }]];
   },
-  close: (state) => [{ ...state, view: state.picture?.back ?? "grid", picture: null }, []],
-  view: (state, { view }) => [{ ...state, view, picture: null }, view === "groups" ? [{ type: "groups" }] : []],
+  close: (state) => [{ ...moved(state), view: state.picture?.back ?? "grid", picture: null }, []],
+  view: (state, { view }) => [{ ...moved(state), view, picture: null }, view === "groups" ? [{ type: "groups" }] : []],
   notice: (state, { text, kind = "info" }) => [say(state, text, kind), []],
-  dismiss: (state) => [{ ...state, notice: null }, []],
+  dismiss: (state, { kind }) => [{ ...state, notices: without(state.notices, kind) }, []],
   help: (state) => [{ ...state, help: !state.help }, []],
 };
 
@@ -372,10 +371,27 @@ export function cellsOf(image, pending) {
   return cells;
 }
 
+/** What the page tells, with what the filter would find now: that goes by itself. */
+export function noticesOf(state) {
+  if (state.newer === null || state.view !== "grid") return state.notices;
+  const text =
+    state.newer === total(state)
+      ? "The list would be another one now; it stays until you refresh it."
+      : `The filter finds ${plural(state.newer, "picture")} now; the list stays until you refresh it.`;
+  const newer = noticed(state.notices, text, "others");
+  return newer.map((one) => (one.kind === "others" ? { ...one, n: 0 } : one));
+}
+
+/** Somewhere else on the page: what was told in passing is over. */
+function moved(state) {
+  return { ...state, notices: state.notices.filter((one) => one.kind !== "info" || one.undo) };
+}
+
 function announce(state, text) {
   return { ...state, said: { text, n: state.said.n + 1 } };
 }
 
 function say(state, text, kind = "info", undo = false) {
-  return { ...state, notice: { text, kind, undo, n: (state.notice?.n ?? 0) + 1 } };
+  const notices = noticed(state.notices, text, kind);
+  return { ...state, notices: notices.map((one) => (one.kind === kind ? { ...one, undo } : one)) };
 }

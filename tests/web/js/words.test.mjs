@@ -41,7 +41,7 @@ test("the model chip tells of which version the suggestions on screen are", () =
   const status = { model: { number: 4 }, worker_alive: true, trainer: "", job: null };
   const text = (model) => modelText(status, { model, unit: "picture" }).text;
   assert.equal(text(3), "Model 3 here · 4 from the next picture");
-  assert.equal(text(null), "No model here · 4 from the next picture");
+  assert.equal(text(null), "Model 4 from the next picture");
   assert.equal(text(4), "Model 4");
   assert.equal(modelText(status, null).text, "Model 4");
 });

@@ -62,12 +62,12 @@ export function modelText(status, shown = null) {
   const name = status.model ? `Model ${status.model.number}` : "No model yet";
   const { job } = status;
   if (shown && status.model && shown.model !== status.model.number) {
-    const here = shown.model === null ? "no model" : `model ${shown.model}`;
-    return {
-      text: `${here[0].toUpperCase()}${here.slice(1)} here · ${status.model.number} from the next ${shown.unit}`,
-      title: `The suggestions on screen are from ${here}; model ${status.model.number} is ready.`,
-      tone: "busy",
-    };
+    const ready = `${status.model.number} from the next ${shown.unit}`;
+    const [text, here] =
+      shown.model === null
+        ? [`Model ${ready}`, "What is on screen is from no model"]
+        : [`Model ${shown.model} here · ${ready}`, `The suggestions on screen are from model ${shown.model}`];
+    return { text, title: `${here}; model ${status.model.number} is ready.`, tone: "busy" };
   }
   const title = [job?.message, status.trainer].filter(Boolean).join("; ");
   if (!job) return { text: name, title, tone: "" };

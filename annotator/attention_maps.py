@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from annotator.settings import write_atomically
+from hst_core.files import write_atomically
 
 ATTENTION = "attention"
 """Kind of the job that asks for a map; its row is removed when the map is there."""
@@ -66,7 +66,7 @@ class AttentionFolder:
     """
 
     def __init__(self, folder: Path, most: int = MOST_KEPT) -> None:
-        self._folder = folder
+        self.folder = folder
         self._most = most
 
     def get(
@@ -88,7 +88,6 @@ class AttentionFolder:
         self, version: int, image_id: int, category_id: int, found: AttentionMap | NoAttention
     ) -> None:
         """Keep an answer, and forget those that were not looked at for longest."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(found), separators=(",", ":"))
         write_atomically(self._path(version, image_id, category_id), text.encode())
         files = sorted(self._files(), key=_modified)
@@ -102,10 +101,10 @@ class AttentionFolder:
                 path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        return list(self._folder.glob("[0-9]*.json"))
+        return list(self.folder.glob("[0-9]*.json"))
 
     def _path(self, version: int, image_id: int, category_id: int) -> Path:
-        return self._folder / f"{version}-{image_id}-{category_id}.json"
+        return self.folder / f"{version}-{image_id}-{category_id}.json"
 
 
 def _modified(path: Path) -> float:

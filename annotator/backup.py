@@ -6,7 +6,6 @@ again from them.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sqlite3
@@ -23,6 +22,7 @@ from annotator.errors import AnnotatorError, InvalidInput, WorkspaceError
 from annotator.exchange import written
 from annotator.service import AnnotationService
 from annotator.settings import SETTINGS_FILE, Settings, Workspace
+from hst_core.files import partial_of
 
 _DATABASE = "labels.db"
 _KEPT = re.compile(rf"models/[^/\\]+|{pools.FOLDER}/\d+\.npz")
@@ -83,7 +83,7 @@ def back_up(
         files = {SETTINGS_FILE: workspace.path / SETTINGS_FILE, _DATABASE: copy.path / _DATABASE}
         files |= {f"models/{path.name}": path for path in sorted(workspace.models.glob("[!.]*"))}
         # One of a contract that is not in the database went with a category, and may come back.
-        frozen = sorted((copy.path / pools.FOLDER).glob("*.npz"))
+        frozen = sorted((copy.path / pools.FOLDER).glob("[!.]*.npz"))
         files |= {f"{pools.FOLDER}/{path.name}": path for path in frozen if path.name not in past}
         _write(files, partial, progress)
     return Backup(out, status.images, status.known, inside, out.stat().st_size)
@@ -103,7 +103,7 @@ def restore(archive: Path, folder: Path) -> Workspace:
     folder = folder.expanduser().resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise WorkspaceError(f"{folder} is not empty (name a new folder for the workspace)")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = partial_of(folder)
     try:
         settings = _extract(archive, partial)
         workspace = Workspace.create(partial, settings)
@@ -153,7 +153,7 @@ def _copy_pools(source: Path, target: Path) -> None:
     """Copy the cells that contracts froze; none of them ever changes once it is there."""
     folder = target / pools.FOLDER
     folder.mkdir(exist_ok=True)
-    for path in (source / pools.FOLDER).glob("*.npz"):
+    for path in (source / pools.FOLDER).glob("[!.]*.npz"):
         # Applied a moment ago, it is not needed any more.
         with suppress(FileNotFoundError):
             shutil.copyfile(path, folder / path.name)

@@ -17,7 +17,8 @@ from annotator.exchange import import_labels
 from annotator.formats.table import LabelTable
 from annotator.images import scan_images
 from annotator.service import AnnotationService
-from annotator.settings import SETTINGS_FILE, Settings, Workspace, write_atomically
+from annotator.settings import SETTINGS_FILE, Settings, Workspace
+from hst_core.files import write_atomically
 
 MARK = "demo.json"
 SHARE_WHOLE = 0.8  # of the known cells that lie in pictures known altogether

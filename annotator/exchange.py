@@ -40,6 +40,7 @@ from annotator.names import clean_name, name_key
 from annotator.service import AnnotationService, ConflictPolicy, Export
 from annotator.types import Category, CellBatch, ExportImage, ImportReport
 from annotator.wording import counted
+from hst_core.files import partial_of
 
 _IMAGES_AT_ONCE = 2_000
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -493,7 +494,7 @@ def written(out: Path, overwrite: bool) -> Iterator[Path]:
         raise InvalidInput(f"{out} is a folder, expected the name of a file to write")
     if out.exists() and not overwrite:
         raise InvalidInput(f"{out} is there already (name another file, or pass --overwrite)")
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    partial = partial_of(out)
     try:
         yield partial
         partial.replace(out)

@@ -20,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from annotator.errors import InvalidInput
 from annotator.settings import FOLDERS, SETTINGS_FILE
+from hst_core.files import replacing
 
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
@@ -199,14 +200,9 @@ def _write_thumbnail(image: Image.Image, target: Path) -> None:
     if orientation != 1:
         small.getexif()[_ORIENTATION] = orientation
         small = ImageOps.exif_transpose(small)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Two threads may meet the same content under two names, so the name is theirs alone.
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.{id(small)}.partial")
-    try:
-        small.save(partial, "JPEG", quality=82)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    # Two threads may meet the same content under two names. It can be made again any time.
+    with replacing(target, durable=False) as file:
+        small.save(file, "JPEG", quality=82)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

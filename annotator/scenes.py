@@ -32,6 +32,7 @@ from annotator.scenery.habits import CATEGORIES, draw_counts
 from annotator.scenery.look import PALETTES, WOODS, Look
 from annotator.scenery.pen import Affine, Canvas, Colour, Footprints, Pen, gradient, mix, tone
 from annotator.scenery.stage import WEATHER_WEIGHTS, WEATHERS, Stage, Weather
+from hst_core.files import replacing
 
 __all__ = [
     "CATEGORIES",
@@ -266,7 +267,6 @@ def _draw_block(task: tuple[Path, int, int, int, tuple[int, int]]) -> tuple[int,
         if path.exists():
             continue
         # renamed when complete, so that an interrupted run leaves no half-written picture
-        part = path.with_suffix(".part")
-        scene.paint(size).save(part, "JPEG", quality=QUALITY)
-        part.replace(path)
+        with replacing(path, durable=False) as file:
+            scene.paint(size).save(file, "JPEG", quality=QUALITY)
     return start, np.stack(rows)

@@ -11,7 +11,6 @@ name, synced, and the folder renamed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import WorkspaceError
+from hst_core.files import partial_of, sync_file, sync_folder
 
 FORMAT = 1
 COOCCURRENCE = "cooccurrence"  # the stack's name for the residual co-occurrence, which is live
 PAIRS = "pairs"  # the stack's name for the network's pair probabilities, live as well
 NEIGHBOURS_IN_REASONS = 20  # the k of the neighbour vote (reference §11)
-_PARTIAL = ".partial-"
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -287,16 +286,16 @@ class ScoreFolder:
             "waiting": {str(k): v for k, v in waiting.items()},
             "files": list(arrays),
         }
-        partial = folder.with_name(f"{_PARTIAL}{folder.name}")
+        partial = partial_of(folder)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, array in arrays.items():
             with (partial / f"{name}.npy").open("wb") as file:
                 np.save(file, array)
-                _sync(file)
+                sync_file(file)
         with (partial / "meta.json").open("w", encoding="utf-8") as text:
             json.dump(meta, text, indent=1)
-            _sync(text)
+            sync_file(text)
         sync_folder(partial)
         partial.rename(folder)
         sync_folder(folder.parent)
@@ -431,14 +430,6 @@ class ScoreFolder:
         return matrix + matrix.T
 
 
-def remove_partial(scores: Path) -> list[Path]:
-    """Remove what a killed writer left in the folder of all scores; returns what was removed."""
-    left = sorted(scores.glob(f"{_PARTIAL}*")) if scores.is_dir() else []
-    for folder in left:
-        shutil.rmtree(folder, ignore_errors=True)
-    return left
-
-
 def prune(scores: Path, keep: Iterable[int]) -> list[Path]:
     """Remove the score folders of all versions but those in ``keep``; returns the removed."""
     kept = {str(version) for version in keep}
@@ -448,22 +439,6 @@ def prune(scores: Path, keep: Iterable[int]) -> list[Path]:
     for folder in old:
         shutil.rmtree(folder, ignore_errors=True)
     return old
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside the folder durable, where the system lets folders be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _check(

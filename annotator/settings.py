@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from annotator.errors import InvalidInput, WorkspaceError
+from hst_core.files import write_atomically
 
 SETTINGS_FILE = "workspace.toml"
 FORMAT = 1
@@ -314,19 +315,6 @@ class WorkspaceLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it has either its old or its new content, also after a power cut."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _lock_path(folder: Path, role: Role) -> Path:

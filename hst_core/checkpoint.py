@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hst_core.files import PARTIAL, replacing
+from hst_core.files import remove_partial, replacing
 
 KIND = "hst checkpoint"
 FORMAT = 1
@@ -111,10 +111,9 @@ def prune(folder: Path, keep: Iterable[int]) -> list[Path]:
         return []
     kept = {path_of(folder, version) for version in keep}
     old = [p for p in folder.glob("*.pt") if p.stem.isdigit() and p not in kept]
-    old += folder.glob(f"{PARTIAL}*")
     for path in old:
         path.unlink(missing_ok=True)
-    return old
+    return old + remove_partial(folder)
 
 
 def _read(path: Path) -> Any:

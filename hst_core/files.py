@@ -1,35 +1,78 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
+
+The standard library alone, so that parts of the tool without torch use it too. What is being
+written has a name that begins with `PARTIAL` and is its writer's alone; what a killed writer left
+is removed by whoever holds the folder's lock next (`remove_partial`).
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-#: Start of the name of a file that is being written.
+#: Start of the name of a file or folder that is being written.
 PARTIAL = ".partial-"
 
 
+def partial_of(path: Path) -> Path:
+    """Name for what is to become ``path``: beside it, and of this thread alone."""
+    return path.with_name(f"{PARTIAL}{os.getpid()}-{threading.get_native_id()}-{path.name}")
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file so that a crash leaves either the old one or the whole new one.
 
     The content goes to a file beside it, reaches the disk, and takes the name at the end of the
     block; after an exception the old file is as it was.
+
+    Args:
+        path: of the file; its folder is made.
+        durable: wait for the disk; without it a power cut can lose what a killed process cannot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(PARTIAL + path.name)
+    partial = partial_of(path)
     try:
         with partial.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                sync_file(file)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a small file as `replacing` does."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def remove_partial(folder: Path) -> list[Path]:
+    """Remove what killed writers left in a folder; returns what was removed.
+
+    Only for who knows that nobody else writes there now.
+    """
+    left = sorted(folder.glob(f"{PARTIAL}*")) if folder.is_dir() else []
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return left
+
+
+def sync_file(file: IO[Any]) -> None:
+    """Put what was written to an open file on disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

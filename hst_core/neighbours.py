@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
+from hst_core.files import replacing
 from hst_core.projection import FeatureSpace
 from hst_core.stopping import ShouldStop, check_stop
 
@@ -140,9 +140,7 @@ class NeighbourGraph:
 
     def save(self, folder: Path) -> None:
         """Write the graph into ``folder``, beside the features; replaces an older one whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "neighbours.tmp"
-        with temporary.open("wb") as file:
+        with replacing(folder / "neighbours.pt") as file:
             torch.save(
                 {
                     "space": self.space.state_dict(),
@@ -151,9 +149,6 @@ class NeighbourGraph:
                 },
                 file,
             )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / "neighbours.pt")
 
     @classmethod
     def load(cls, folder: Path, vectors: Float[np.ndarray, "images channels"]) -> NeighbourGraph:

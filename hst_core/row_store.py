@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from hst_core.files import sync_file, write_atomically
+
 try:  # file locks exist on POSIX only; elsewhere a second writer is not noticed
     import fcntl
 except ImportError:  # pragma: no cover
@@ -267,7 +269,7 @@ class RowStore:
         if not path.exists():
             self._touch()
             self._index_file.touch()
-            _write_atomically(path, json.dumps(description, indent=1))
+            write_atomically(path, json.dumps(description, indent=1).encode())
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -327,13 +329,4 @@ def _write_at(path: Path, offset: int, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[file.write(view) :]
-        os.fsync(file.fileno())
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+        sync_file(file)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import WorkspaceError
+from hst_core.files import replacing
 
 FOLDER = "contracts"
 
@@ -79,12 +80,9 @@ class Pool:
     def save(self, workspace: Path, contract_id: int) -> None:
         """Keep beside the label database until the contract has decided its cells."""
         path = _path(workspace, contract_id)
-        path.parent.mkdir(exist_ok=True)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            score = self.score.astype(np.float16)
+        score = self.score.astype(np.float16)
+        with replacing(path) as file:  # whole or not at all, also for a backup that is being made
             np.savez(file, keys=self.keys, score=score, inside=self.inside)
-        partial.replace(path)  # whole or not at all, also for a backup that is being made
 
     @classmethod
     def load(cls, workspace: Path, contract_id: int, digest: str) -> Pool:

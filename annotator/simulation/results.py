@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from annotator.settings import write_atomically
 from annotator.simulation.play import Game, Step
 from annotator.simulation.report import Played
 from annotator.simulation.tool import Spent
+from hst_core.files import write_atomically
 
 FOLDER = "played"
 
@@ -26,7 +26,6 @@ def path_of(out: Path, game: Game) -> Path:
 
 def save(path: Path, played: Played) -> None:
     """Keep a played project."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     steps = [
         {
             "round": step.round,

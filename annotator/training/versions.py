@@ -8,13 +8,14 @@ from typing import Any
 
 from annotator.attention_maps import AttentionFolder
 from annotator.errors import WorkspaceError
-from annotator.scores import ScoreFolder, prune, remove_partial
+from annotator.scores import ScoreFolder, prune
 from annotator.settings import Workspace
 from annotator.training.learner import Fit, Learner
 from annotator.training.picture_features import Tell
 from annotator.training.records import Records
 from annotator.types import ModelVersion
 from hst_core import checkpoint
+from hst_core.files import remove_partial
 
 VERSIONS_KEPT = 3
 
@@ -40,6 +41,9 @@ class Versions:
         self._learner = learner
         self._attention = attention
         self.newest: ModelVersion | None = None
+        # All that the worker alone writes to: it holds the lock of the workspace.
+        features = workspace.features / workspace.settings.feature_set
+        self._written_to = workspace.scores, workspace.models, features, attention.folder
 
     def write(self, fit: Fit, tell: Tell) -> int:
         """Write the files of a new version; returns its id.
@@ -97,7 +101,8 @@ class Versions:
         """
         note = ""
         self._records.fail_unfinished_versions()
-        remove_partial(self._workspace.scores)
+        for folder in self._written_to:
+            remove_partial(folder)
         while (version := self._records.newest_version()) is not None:
             try:
                 ScoreFolder.open(self._workspace.scores / version.folder)

@@ -18,6 +18,7 @@ from annotator.images import ScannedImage
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 from annotator.types import CellChange
+from hst_core.files import partial_of
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_what_contracts_froze_comes_back(workspace: Workspace, tmp_path: Path) -
         np.array([1, 2]), np.array([1, 1]), np.array([0.5, 0.25], np.float32), np.ones(2, bool)
     )
     pool.save(workspace.path, 12)
-    (workspace.path / "contracts" / "13.partial").write_bytes(b"being written")
+    partial_of(workspace.path / "contracts" / "13.npz").write_bytes(b"being written")
     back_up(workspace, tmp_path / "b.zip")
     again = restore(tmp_path / "b.zip", tmp_path / "again")
     assert [path.name for path in (again.path / "contracts").iterdir()] == ["12.npz"]

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from annotator.errors import WorkspaceError
-from annotator.scores import ScoreFolder, SourceWeight, prune, remove_partial, smoothed_prior
+from annotator.scores import ScoreFolder, SourceWeight, prune, smoothed_prior
+from hst_core.files import partial_of
 
 
 def _zeros(*shape: int) -> NDArray[np.float32]:
@@ -174,12 +175,10 @@ def test_a_damaged_folder_is_refused_with_its_name(tmp_path: Path) -> None:
         ScoreFolder.open(tmp_path / "2")
 
 
-def test_partial_folders_are_removed_and_do_not_hinder_the_next_write(tmp_path: Path) -> None:
-    (tmp_path / ".partial-5").mkdir()
-    (tmp_path / ".partial-5" / "labels.npy").write_bytes(b"half")
+def test_what_a_killed_writer_left_does_not_hinder_the_next_write(tmp_path: Path) -> None:
+    partial_of(tmp_path / "5").mkdir()
+    (partial_of(tmp_path / "5") / "labels.npy").write_bytes(b"half")
     assert write(tmp_path / "5").version == 5
-    (tmp_path / ".partial-6").mkdir()
-    assert [p.name for p in remove_partial(tmp_path)] == [".partial-6"]
     assert [p.name for p in tmp_path.iterdir()] == ["5"]
 
 

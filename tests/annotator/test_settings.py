@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import InvalidInput, WorkspaceError
-from annotator.settings import FOLDERS, Settings, Workspace, write_atomically
+from annotator.settings import FOLDERS, Settings, Workspace
 
 
 def test_opening_gives_what_was_created(tmp_path: Path) -> None:
@@ -124,11 +124,3 @@ def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert workspace.holder("worker") is None
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "f", b"old")
-    with pytest.raises(TypeError):
-        write_atomically(tmp_path / "f", "text")  # type: ignore[arg-type]
-    assert [p.name for p in tmp_path.iterdir()] == ["f"]
-    assert (tmp_path / "f").read_bytes() == b"old"

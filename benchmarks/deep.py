@@ -9,8 +9,9 @@ Labels of the training images are hidden by chance (reference §8). Four rows pe
 base         logistic regression on pooled vectors
 fast         the fast tier: base, windows, neighbours, prototypes, co-occurrence
 + network    the deep tier on frozen features, as the tool's worker trains it
-+ fine-tuned the same networks, each with a last stage of the backbone of its own that learns;
-             the activations before the last stage are cached, without augmentation
++ HST, tuned the same networks, each with a last stage of the backbone of its own that learns from
+             cached activations; only with --hst-tuned, since it takes longest
++ tuned      last stages with a linear classifier, taught by the fast tier (`hst_core.tuning`)
 
 mAP on the test images and on the hidden cells of the training images, means over the mask seeds,
 and log loss of the hidden cells. Whether the stack made use of the network is the column *kept*.
@@ -44,6 +45,7 @@ from hst_core.inputs import CachedFeatures, Inputs
 from hst_core.last_stage import LastStage, split
 from hst_core.metrics import completion_metrics, mean_average_precision
 from hst_core.neighbours import NeighbourGraph
+from hst_core.tuning import TUNED, TunedTier, TuningConfig
 from hst_core.windows import WindowCoordinates
 
 console = Console(width=110)
@@ -112,14 +114,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--train", default="train", help="name of the split to train on")
     parser.add_argument("--test", default="val", help="name of the split to test on")
     parser.add_argument("--feature-set", default="fast")
-    parser.add_argument("--backbone", default="efficientnet-lite0", help="to fine-tune")
-    parser.add_argument("--size", type=int, help="pixels for it; its own by default")
     parser.add_argument("--known", nargs="+", type=float, default=[0.1, 0.5])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--images-limit", type=int, help="training and test images, drawn")
-    parser.add_argument("--folds", type=int, default=5, help="networks, one per fold")
-    parser.add_argument("--epochs", type=int, default=6, help="at most, of fine-tuning")
-    parser.add_argument("--no-tuning", action="store_true", help="leave the last row out")
+    parser.add_argument("--folds", type=int, default=5, help="of cells; a network of HST each")
+    parser.add_argument("--networks", type=int, default=3, help="of + tuned")
+    parser.add_argument("--epochs", type=int, default=6, help="at most, of + HST, tuned")
+    parser.add_argument("--no-tuning", action="store_true", help="leave the last rows out")
+    parser.add_argument("--no-network", action="store_true", help="leave out + network")
+    parser.add_argument("--hst-tuned", action="store_true", help="measure + HST, tuned too")
     add_device(parser)
     parser.add_argument(
         "--cache", type=Path, help="where features are kept; DIR/features of a workspace will do"
@@ -153,8 +156,10 @@ def read_material(
     console.print(f"features: {time.perf_counter() - started:.0f} s")
     activations = last_stage = None
     if not options.no_tuning:
-        before, last_stage = split(build_backbone(options.backbone))
-        size = options.size or before.input_size
+        # What is tuned must give the features that the fast tier reads, so that it can begin there.
+        block = store.feature_set.blocks[0]
+        before, last_stage = split(build_backbone(block.backbone))
+        size = block.input_size
         maps = FeatureMapStore.open(cache / f"{before.name}-{size}", before, size)
         started = time.perf_counter()
         extract_maps(maps, images, before, device=options.device)
@@ -186,7 +191,7 @@ def measure(
     yield judge.base(on_train, on_test)
     yield judge("fast", on_train, on_test, False, seconds)
     base = (on_train.sources["base"], on_test.sources["base"])
-    for name, trained in networks(material, graph, mask.labels, fast, base, options):
+    for name, trained in networks(material, graph, windows, mask.labels, fast, base, options):
         sources, others, seconds = trained
         started = time.perf_counter()
         fused = FastTier.fit(
@@ -209,6 +214,7 @@ Trained = tuple[list[ExtraSource], dict[str, NDArray[np.float32]], float]
 def networks(
     material: Material,
     graph: NeighbourGraph,
+    windows: WindowCoordinates,
     labels: NDArray[np.int8],
     fast: FastTier,
     base: tuple[NDArray[np.float32], NDArray[np.float32]],
@@ -219,9 +225,25 @@ def networks(
     test = graph.space.apply(material.vectors[material.test])
     frozen = DeepTierConfig()
     inputs = [CachedFeatures(part.numpy() * scale) for part in (graph.coordinates, test)]
-    yield "+ network", train(inputs, labels, fast, base, frozen, None, options.device)
+    if not options.no_network:
+        yield "+ network", train(inputs, labels, fast, base, frozen, None, options.device)
     if material.activations is None:
         return
+    if options.hst_tuned:
+        yield "+ HST, tuned", train_tuned_hst(material, labels, fast, base, options)
+    yield "+ tuned", tune(material, graph, windows, labels, options)
+
+
+def train_tuned_hst(
+    material: Material,
+    labels: NDArray[np.int8],
+    fast: FastTier,
+    base: tuple[NDArray[np.float32], NDArray[np.float32]],
+    options: argparse.Namespace,
+) -> Trained:
+    """Train the networks of the deep tier with a last stage each."""
+    assert material.activations is not None
+    frozen = DeepTierConfig()
     settings = frozen.network.replace(
         f"train.backbone_factor={BACKBONE_FACTOR}",
         f"train.epochs={options.epochs}",
@@ -232,10 +254,37 @@ def networks(
     parts = [material.activations.part(slice(0, material.train))]
     parts.append(material.activations.part(material.test))
     inputs = [CachedFeatures(part, before_last_stage=True) for part in parts]
-    yield (
-        "+ fine-tuned",
-        train(inputs, labels, fast, base, tuned, material.last_stage, options.device),
+    return train(inputs, labels, fast, base, tuned, material.last_stage, options.device)
+
+
+def tune(
+    material: Material,
+    graph: NeighbourGraph,
+    windows: WindowCoordinates,
+    labels: NDArray[np.int8],
+    options: argparse.Namespace,
+) -> Trained:
+    """Train last stages with the fast tier as their teacher."""
+    assert material.activations is not None
+    assert material.last_stage is not None
+
+    def teacher(seen: NDArray[np.int8]) -> NDArray[np.float32]:
+        return FastTier.fit(None, seen, neighbours=graph, windows=windows).scores().probability
+
+    started = time.perf_counter()
+    tier, source = TunedTier.fit(
+        material.activations.part(slice(0, material.train)),
+        labels,
+        material.last_stage,
+        graph.space,
+        graph.coordinates,
+        teacher,
+        config=TuningConfig(networks=options.networks),
+        device=options.device,
+        progress=lambda share, text: console.print(f"[dim]{share:.0%} {text}[/dim]", end="\r"),
     )
+    others = {TUNED: tier.values_for(material.activations.part(material.test))}
+    return [source], others, time.perf_counter() - started
 
 
 def train(
@@ -303,9 +352,7 @@ def percent(value: float | None) -> float:
 
 
 def show(rows: Sequence[Quality], options: argparse.Namespace) -> None:
-    title = (
-        f"{options.feature_set}, mean of {len(options.seeds)} mask seeds, {options.folds} networks"
-    )
+    title = f"{options.feature_set}, mean of {len(options.seeds)} mask seeds"
     heads = ("known", "model", "test mAP", "hidden mAP", "hidden log loss", "kept", "s")
     table = Table(*heads, title=title)
     for known in sorted({row.known for row in rows}):

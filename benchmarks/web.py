@@ -3,18 +3,22 @@
     python benchmarks/web.py                    118,000 pictures x 80 categories
     python benchmarks/web.py --images 2000      a quick look
     python benchmarks/web.py --no-training      only the columns without a trainer
+    python benchmarks/web.py --only-share       only what training costs
 
 Each figure is median / 95th percentile of what a person sees: from the key event to the painted
 frame, from the decision to the server's confirmation, from the key to the last of sixty pictures.
 Columns: one person or ten at once (the nine others decide a cell a second each over the API and
 look at the status as often as a page does), the machine otherwise idle or while the trainer reads
-pictures and learns. The workspace is as `annotator init` leaves it, with thumbnails; its pictures
+pictures and learns. What training costs a person is measured apart, on Focus: the trainer of one
+server pauses and works in turn, so that whatever else the machine does is the same for both. The
+workspace is as `annotator init` leaves it, with thumbnails; its pictures
 are a few under many names, so they come from memory and not from a disk.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -30,7 +34,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +43,7 @@ import numpy as np
 from chromium import ARGUMENTS
 from database import prepared
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
@@ -62,6 +66,8 @@ PROMISES = {
 }
 DRAWN = 64  # different pictures; each one is linked under many names
 DECISION_EVERY_S = 1.0
+KEY_GAPS_MS = (150, 300, 150, 600, 250)
+"""Between keys on Focus: some come before the reasons of the last answer, some while they load."""
 
 _SERVE = """
 import sys
@@ -84,7 +90,9 @@ _WATCH_SWEEP = """() => {
   }, true);
   const look = () => {
     const images = [...document.querySelectorAll('.sweep .grid .tile img')];
-    const page = images.map((image) => image.src).join();
+    const grid = document.querySelector('.sweep .grid');
+    const titles = [...grid.querySelectorAll('.tile')].map((tile) => tile.title);
+    const page = [grid.getAttribute('aria-label'), ...titles].join();
     if (pressed === null) shown = page;
     const there = images.every((image) => image.complete && image.naturalWidth > 0);
     if (images.length && page !== shown && there) {
@@ -170,7 +178,7 @@ _FILTER = """async ([user, workspace, body]) => {
   return response.ok ? performance.now() - start : null;
 }"""
 
-Times = dict[str, list[float]]
+Times = defaultdict[str, list[float]]
 
 
 def drawn(folder: Path, images: int) -> Iterator[ScannedImage]:
@@ -274,20 +282,97 @@ def others(address: str, people: int) -> Iterator[None]:
 
 
 def measure_focus(page: Page, times: Times, pictures: int) -> None:
-    """Answers by digits and steps through the queue, as fast as somebody may type."""
+    """Answers by digits and steps through the queue, some keys as fast as somebody may type."""
     page.evaluate(_WATCH)
+    gaps = itertools.cycle(KEY_GAPS_MS)
     for name in ("annotator:key-to-paint", "annotator:acknowledged"):
         page.evaluate(_MEASURES, name)
     for _ in range(pictures):
         for key in ("1", "Shift+2", "3", "Backspace"):
             page.keyboard.press(key)
-            page.wait_for_timeout(150)
+            page.wait_for_timeout(next(gaps))
         page.keyboard.press("Space")
         page.wait_for_timeout(500)
     page.get_by_text("All saved").wait_for(timeout=60_000)
     times["key to paint"] += page.evaluate(_MEASURES, "annotator:key-to-paint")
     times["acknowledgement"] += page.evaluate(_MEASURES, "annotator:acknowledged")
     times["next image"] += page.evaluate(_MEASURES, "benchmark:next")
+
+
+def measure_share(
+    browser: Browser, workspace: Workspace, args: argparse.Namespace
+) -> list[tuple[Times, Times]]:
+    """Focus with the trainer of one server paused and at work, in turn; one pair per turn."""
+    turns = []
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(workspace, True, Times(list)))
+        service = stack.enter_context(AnnotationService(workspace))
+        context, page = opened(browser, address)
+        for _ in range(args.turns):
+            paused, working = Times(list), Times(list)
+            for wish, activities, times in (
+                ("pause", ("paused",), paused),
+                ("resume", ("reading", "learning"), working),
+            ):
+                service.request_job(wish)
+                await_trainer(address, activities)
+                page.wait_for_timeout(2000)
+                measure_focus(page, times, args.share_pictures)
+            if trainer(address) in ("reading", "learning"):  # else it was done in between
+                turns.append((paused, working))
+        context.close()
+    return turns
+
+
+def trainer(address: str) -> str:
+    """What the trainer does."""
+    job = call(address, "GET", "/status")["job"]
+    return "" if job is None else str(job["activity"])
+
+
+def await_trainer(address: str, activities: Sequence[str]) -> None:
+    """Wait until the trainer does one of these.
+
+    Raises:
+        RuntimeError: if it does not within two minutes.
+    """
+    for _ in range(480):
+        if trainer(address) in activities:
+            return
+        time.sleep(0.25)
+    raise RuntimeError(
+        f"the trainer is {trainer(address) or 'gone'}, not {' or '.join(activities)}"
+    )
+
+
+def ratio(turns: Sequence[tuple[Times, Times]], what: str, share: float) -> str:
+    """How many times longer it takes while training, with a 95 % interval over the turns."""
+    pairs = [(a[what], b[what]) for a, b in turns if a[what] and b[what]]
+    if not pairs:
+        return "-"
+
+    def of(chosen: Sequence[int]) -> float:
+        idle, busy = (np.concatenate([pairs[i][side] for i in chosen]) for side in (0, 1))
+        return float(np.quantile(busy, share) / np.quantile(idle, share))
+
+    rng = np.random.default_rng(0)
+    drawn = [of(rng.integers(len(pairs), size=len(pairs)).tolist()) for _ in range(2000)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return f"{of(range(len(pairs))):.2f} ({low:.2f}-{high:.2f})"
+
+
+def share_table(turns: Sequence[tuple[Times, Times]]) -> Table:
+    """What training costs on Focus."""
+    table = Table(
+        title=f"the trainer paused and at work, {len(turns)} turns; median / 95 % (times)"
+    )
+    for heading in ("what", "paused", "at work", "times longer, median", "at 95 %"):
+        table.add_column(heading)
+    for what in ("key to paint", "acknowledgement", "next image"):
+        idle, busy = ([x for turn in turns for x in turn[side][what]] for side in (0, 1))
+        ratios = (ratio(turns, what, share) for share in (0.5, 0.95))
+        table.add_row(what, shown(idle), shown(busy), *ratios)
+    return table
 
 
 def measure_sweep(page: Page, times: Times, classes: list[str]) -> None:
@@ -362,15 +447,21 @@ def measure_browse(page: Page, times: Times, address: str, categories: int) -> N
             times["filter and sort in Browse"].append(took)
 
 
+def opened(browser: Browser, address: str) -> tuple[BrowserContext, Page]:
+    """The page with its first picture, in a browser that knows nothing."""
+    context = browser.new_context(viewport={"width": 1360, "height": 800})
+    context.add_init_script("localStorage.setItem('annotator.user', 'ana')")
+    page = context.new_page()
+    page.goto(address)
+    page.locator(".focus .stage img").wait_for(timeout=60_000)
+    return context, page
+
+
 def measure(browser: Browser, address: str, times: Times, args: argparse.Namespace) -> None:
     """All pages once, in a browser that knows nothing."""
     for visit in range(args.loads):
-        context = browser.new_context(viewport={"width": 1360, "height": 800})
-        context.add_init_script("localStorage.setItem('annotator.user', 'ana')")
-        page = context.new_page()
         start = time.perf_counter()
-        page.goto(address)
-        page.locator(".focus .stage img").wait_for(timeout=60_000)
+        context, page = opened(browser, address)
         times["first load to the first picture"].append(1000 * (time.perf_counter() - start))
         if visit == args.loads - 1:
             page.wait_for_timeout(2000)
@@ -404,6 +495,38 @@ def shown(milliseconds: list[float]) -> str:
     return f"{statistics.median(milliseconds):,.0f} / {late:,.0f} ms ({len(milliseconds)})"
 
 
+def columns_table(browser: Browser, workspace: Workspace, args: argparse.Namespace) -> Table:
+    """All that a person waits for, alone and as one of ten, without and with a trainer."""
+    columns: dict[str, Times] = {}
+    notes: list[str] = []  # how busy the machine was, what the trainer did
+    for train in (False,) if args.no_training else (False, True):
+        start = Times(list)
+        for _ in range(args.starts - 1):
+            with serving(workspace, train, start):
+                pass
+        with serving(workspace, train, start) as address:
+            for people in (1, 10):
+                times = Times(list, start if people == 1 else {})
+                name = f"{'training' if train else 'idle'}, {people} at once"
+                with others(address, people - 1):
+                    measure(browser, address, times, args)
+                columns[name] = times
+                job = call(address, "GET", "/status")["job"] if train else None
+                doing = f", {job['message']}" if job is not None else ""
+                notes.append(f"{name}: load average {os.getloadavg()[1]:.1f}{doing}")
+                print(f"{name}: measured", file=sys.stderr)
+    table = Table(
+        title=f"{args.images:,} pictures x {args.categories} categories, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}; median / 95 % (times)",
+        caption="\n".join(notes),
+    )
+    for heading in ("what", "promise", *columns):
+        table.add_column(heading, justify="left" if heading in ("what", "promise") else "right")
+    for what, promise in PROMISES.items():
+        table.add_row(what, promise, *(shown(times[what]) for times in columns.values()))
+    return table
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -416,42 +539,21 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=3, help="of the server, each time")
     parser.add_argument("--keep", type=Path, help="folder of the workspace, for the next time")
     parser.add_argument("--no-training", action="store_true", help="only the idle columns")
+    parser.add_argument("--only-share", action="store_true", help="only what training costs")
+    parser.add_argument("--turns", type=int, default=8, help="of the trainer, paused and at work")
+    parser.add_argument("--share-pictures", type=int, default=6, help="on Focus in each half turn")
     args = parser.parse_args()
-    columns: dict[str, Times] = {}
-    notes: list[str] = []  # how busy the machine was, what the trainer did
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         workspace = made(folder, args)
         playwright = stack.enter_context(sync_playwright())
         executable = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        for train in (False,) if args.no_training else (False, True):
-            start: Times = defaultdict(list)
-            for _ in range(args.starts - 1):
-                with serving(workspace, train, start):
-                    pass
-            with serving(workspace, train, start) as address:
-                for people in (1, 10):
-                    times: Times = defaultdict(list, start if people == 1 else {})
-                    name = f"{'training' if train else 'idle'}, {people} at once"
-                    with others(address, people - 1):
-                        measure(browser, address, times, args)
-                    columns[name] = times
-                    job = call(address, "GET", "/status")["job"] if train else None
-                    doing = f", {job['message']}" if job is not None else ""
-                    notes.append(f"{name}: load average {os.getloadavg()[1]:.1f}{doing}")
-                    print(f"{name}: measured", file=sys.stderr)
+        if not args.only_share:
+            Console(width=150).print(columns_table(browser, workspace, args))
+        if not args.no_training:
+            Console(width=150).print(share_table(measure_share(browser, workspace, args)))
         browser.close()
-    table = Table(
-        title=f"{args.images:,} pictures x {args.categories} categories, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}; median / 95 % (times)",
-        caption="\n".join(notes),
-    )
-    for heading in ("what", "promise", *columns):
-        table.add_column(heading, justify="left" if heading in ("what", "promise") else "right")
-    for what, promise in PROMISES.items():
-        table.add_row(what, promise, *(shown(times[what]) for times in columns.values()))
-    Console(width=150).print(table)
 
 
 if __name__ == "__main__":

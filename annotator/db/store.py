@@ -273,8 +273,11 @@ def log_event(
 
 def event(connection: Connection, event_id: int) -> Event | None:
     """One event as it is stored, without its cells."""
-    row = connection.execute(select(t.event).where(t.event.c.id == event_id)).first()
+    row = connection.execute(_EVENT, {"id": event_id}).first()
     return None if row is None else Event(*row)
+
+
+_EVENT = select(t.event).where(t.event.c.id == bindparam("id"))
 
 
 def event_with_key(connection: Connection, key: str) -> Event | None:
@@ -290,11 +293,15 @@ def set_event_result(
     connection: Connection, event_id: int, cell_count: int, summary: Mapping[str, Any]
 ) -> None:
     """Complete an event whose size is known only after its cells were written."""
-    connection.execute(
-        update(t.event)
-        .where(t.event.c.id == event_id)
-        .values(cell_count=cell_count, summary=dict(summary))
-    )
+    result = {"event": event_id, "cells": cell_count, "told": dict(summary)}
+    connection.execute(_SET_EVENT_RESULT, result)
+
+
+_SET_EVENT_RESULT = (
+    update(t.event)
+    .where(t.event.c.id == bindparam("event"))
+    .values(cell_count=bindparam("cells"), summary=bindparam("told", type_=t.event.c.summary.type))
+)
 
 
 def add_event_cells(connection: Connection, event_id: int, cells: Cells, part: int = 0) -> int:
@@ -398,18 +405,31 @@ _UNDONE = select(t.event.c.id).where(
 
 def standing_events_after(connection: Connection, event_id: int) -> list[int]:
     """Later events that changed cells, are no undo and were not undone."""
-    c = t.event.c
-    statement = select(c.id).where(
-        c.id > event_id, c.kind != UNDO, c.cell_count > 0, c.undone_by_event_id.is_(None)
+    return list(connection.scalars(_STANDING_AFTER, {"event": event_id}))
+
+
+_STANDING_AFTER = (
+    select(t.event.c.id)
+    .where(
+        t.event.c.id > bindparam("event"),
+        t.event.c.kind != UNDO,
+        t.event.c.cell_count > 0,
+        t.event.c.undone_by_event_id.is_(None),
     )
-    return list(connection.scalars(statement.order_by(c.id)))
+    .order_by(t.event.c.id)
+)
 
 
 def mark_undone(connection: Connection, event_id: int, by: int) -> None:
     """Note which event took this one back."""
-    connection.execute(
-        update(t.event).where(t.event.c.id == event_id).values(undone_by_event_id=by)
-    )
+    connection.execute(_MARK_UNDONE, {"event": event_id, "by": by})
+
+
+_MARK_UNDONE = (
+    update(t.event)
+    .where(t.event.c.id == bindparam("event"))
+    .values(undone_by_event_id=bindparam("by"))
+)
 
 
 def provenance(connection: Connection, event_ids: Iterable[int]) -> dict[int, Provenance]:

@@ -159,9 +159,10 @@ test("a half-written entry is thrown away", () => {
   assert.equal(storage.length, 0);
 });
 
-test("a change is told of before it is sent", async () => {
-  let told = null;
-  const made = make(async () => void (told = [...made.log.added]));
-  await made.outbox.add(entry("a"));
-  assert.deepEqual(told, ["a"]);
+test("a change is told of before its answer", async () => {
+  const made = make(async () => {});
+  const sent = made.outbox.add(entry("a"));
+  assert.deepEqual([made.log.added, made.log.acknowledged], [["a"], []]);
+  await sent;
+  assert.equal(made.log.acknowledged.length, 1);
 });

@@ -44,13 +44,13 @@ export class Api {
     return `${this.base}/images/${Number(image)}/${kind}?${query}`;
   }
 
-  /** Small pictures in one answer: a Blob each, null for one that has to be asked for alone. */
+  /** Small pictures in one answer: the bytes of each JPEG, null for one to be asked for alone. */
   async thumbnails(images) {
     const query = new URLSearchParams({ images: images.join(","), w: this.workspace });
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await this.fetch(`${this.base}/thumbnails?${query}`, { signal });
     if (!response.ok) throw new Error(await reason(response));
-    return piecesOf(await response.arrayBuffer(), "image/jpeg");
+    return piecesOf(await response.arrayBuffer());
   }
 
   async #call(method, path, body, { user = this.user, signal } = {}) {

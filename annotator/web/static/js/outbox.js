@@ -58,9 +58,10 @@ export class Outbox {
       this.durable = false;
     }
     this.entries.push(kept);
+    const sent = this.pump(); // under way before anybody draws it: the server works meanwhile
     this.added(entry);
     this.changed(this.state);
-    return this.pump();
+    return sent;
   }
 
   /** Send until nothing waits. Safe to call at any time. */

@@ -2,10 +2,9 @@
 
 /**
  * @param {ArrayBuffer} buffer
- * @param {string} type of the files
- * @returns {(?Blob)[]} null for a file of no length; what is cut off is left out
+ * @returns {(?Uint8Array)[]} null for a file of no length; what is cut off is left out
  */
-export function piecesOf(buffer, type) {
+export function piecesOf(buffer) {
   const view = new DataView(buffer);
   const found = [];
   let place = 0;
@@ -13,8 +12,19 @@ export function piecesOf(buffer, type) {
     const length = view.getUint32(place);
     place += 4;
     if (place + length > buffer.byteLength) break;
-    found.push(length ? new Blob([new Uint8Array(buffer, place, length)], { type }) : null);
+    found.push(length ? new Uint8Array(buffer, place, length) : null);
     place += length;
   }
   return found;
+}
+
+const AT_ONCE = 8192; // arguments of one call
+
+/** The address of a file that is here: unlike a blob's, it is read without asking another process. */
+export function dataUrl(bytes, type) {
+  let text = "";
+  for (let first = 0; first < bytes.length; first += AT_ONCE) {
+    text += String.fromCharCode(...bytes.subarray(first, first + AT_ONCE));
+  }
+  return `data:${type};base64,${btoa(text)}`;
 }

@@ -11,6 +11,7 @@ import { makeHelp } from "./help.js";
 import { belongsToTarget, capOf, commandOf } from "./keys.js";
 import { makeKnown } from "./known.js";
 import { Pictures } from "./pictures.js";
+import { makeRest } from "./rest.js";
 import { makeRows } from "./rows.js";
 import {
   SLOTS,
@@ -24,6 +25,7 @@ import {
 import { measureAck, measurePaint } from "./timing.js";
 import { makeTyping } from "./typing.js";
 import { update } from "./update.js";
+import { withEvidence } from "./why_steps.js";
 
 const LEGEND = [
   ["slot1", "present"],
@@ -35,6 +37,7 @@ const LEGEND = [
   ["help", "keys"],
 ];
 const MAP_AGAIN_MS = 500;
+const REST_MS = 200; // without a key, from which reasons are asked for
 
 /**
  * @param {Element} root where the page goes
@@ -44,6 +47,7 @@ export function mountFocus(root, session) {
   // Where there is little height, reasons would leave no room for a second row.
   let state = { ...initialState(), why: !matchMedia("(height <= 620px)").matches };
   const getState = () => state;
+  const rest = makeRest(REST_MS);
   const pictures = new Pictures((id) => session.api.pictureUrl(id, "picture"));
   const view = makeView(send, getState, pictures, session);
   root.replaceChildren(view.element);
@@ -51,9 +55,13 @@ export function mountFocus(root, session) {
 
   function send(action) {
     const [next, effects] = update(state, { key: newKey(), at: performance.now(), ...action });
+    const same = next === state;
     state = next;
-    view.render(state);
-    for (const effect of effects) run(effect);
+    // What is to be saved is on its way before it is drawn: the server works meanwhile.
+    const saves = effects.filter((effect) => effect.type === "send");
+    for (const effect of saves) run(effect);
+    if (!same) view.render(state);
+    for (const effect of effects) if (!saves.includes(effect)) run(effect);
   }
 
   const effects = {
@@ -73,7 +81,11 @@ export function mountFocus(root, session) {
     lastChange: async () => send({ type: "lastChange", change: await session.lastChange() }),
     prefetch: ({ images }) => void pictures.prefetch(images),
     open: ({ image }) => void pictures.get(image),
-    evidence: async ({ image, category, model }) => {
+    evidence: async () => {
+      if (!(await rest.come())) return;
+      const wanted = withEvidence(state)[1].find((effect) => effect.type === "evidence");
+      if (!wanted) return;
+      const { image, category, model } = wanted;
       const { revision } = state.images.get(image);
       const version = model === null ? "" : `?model_version=${model}`;
       const path = `/images/${image}/categories/${category}/evidence${version}`;
@@ -128,6 +140,7 @@ export function mountFocus(root, session) {
     if (!command) return;
     event.preventDefault();
     measurePaint(event.timeStamp);
+    rest.pressed();
     press(command, state, send, view);
   });
   // A click leaves the focus on what was clicked; the keys belong to the page again.
@@ -142,7 +155,9 @@ export function mountFocus(root, session) {
     view.render(state);
   });
   session.on("status", (status) => send({ type: "status", status }));
-  session.on("outbox", () => view.render(state));
+  session.on("outbox", () => {
+    if (!currentImage(state)) view.render(state); // only without a picture it says who is reached
+  });
   session.on("open-queue", (queue) => send({ type: "queue", queue }));
   session.on("open-image", (image) => run({ type: "visit", image }));
   session.on("sent", (entry) => send({ type: "sent", entry }));

@@ -50,9 +50,13 @@ export function mountSweep(root, session) {
   function send(action) {
     const at = performance.now();
     const [next, effects] = update(state, { key: newKey(), at, ...action });
+    const same = next === state;
     state = next;
-    view.render(state);
-    for (const effect of effects) void run[effect.type](effect, at);
+    // What is to be saved is on its way before it is drawn: the server works meanwhile.
+    const saves = effects.filter((effect) => effect.type === "send");
+    for (const effect of saves) void run.send(effect);
+    if (!same) view.render(state);
+    for (const effect of effects) if (!saves.includes(effect)) void run[effect.type](effect, at);
   }
 
   const run = {
@@ -65,8 +69,13 @@ export function mountSweep(root, session) {
       const page = await session.persist(() =>
         session.api.get(`/sweep/categories/${category}/page?${query}`),
       );
-      if (page.error) send({ type: "pageFailed", text: page.error, asked });
-      else send({ type: "page", page, asked });
+      if (page.error) {
+        send({ type: "pageFailed", text: page.error, asked });
+        return;
+      }
+      void thumbs.prefetch(page.tiles.map((tile) => tile.image));
+      await null; // they are asked for at the end of this task: before the tiles are drawn
+      send({ type: "page", page, asked });
     },
     lastChange: async () => send({ type: "lastChange", change: await session.lastChange() }),
     prefetch: ({ page }) => thumbs.prefetch(page.tiles.map((tile) => tile.image)),
@@ -136,7 +145,9 @@ export function mountSweep(root, session) {
   });
 
   session.on("status", (status) => send({ type: "status", status }));
-  session.on("outbox", () => view.render(state));
+  session.on("outbox", () => {
+    if (!state.page) view.render(state); // only without a page it says who is reached
+  });
   session.on("sent", (entry) => send({ type: "sent", entry }));
   session.on("acknowledged", (entry, reply) => send({ type: "acknowledged", key: entry.key, reply }));
   session.on("refused", (entry, text, dropped) =>

@@ -1,6 +1,8 @@
 // Small pictures, fetched and decoded before their page is shown. Those that are wanted at the same
 // moment come in one answer: sixty requests would take longer than everything else on the way.
 
+import { dataUrl } from "../pieces.js";
+
 const KEEP = 400;
 const TOGETHER = 100; // pictures in one request
 
@@ -8,8 +10,8 @@ export class Thumbs {
   /**
    * @param {object} options
    * @param {(image: number) => string} options.urlOf address of one
-   * @param {(images: number[]) => Promise<(?Blob)[]>} options.fetchMany in the order asked for, null
-   *   where the picture has to be asked for alone
+   * @param {(images: number[]) => Promise<(?Uint8Array)[]>} options.fetchMany in the order asked for,
+   *   null where the picture has to be asked for alone
    */
   constructor({ urlOf, fetchMany, makeImage = () => new Image() }) {
     Object.assign(this, { urlOf, fetchMany, makeImage });
@@ -29,6 +31,11 @@ export class Thumbs {
   /** Load these; resolves when each is here or has failed. */
   async prefetch(images) {
     await Promise.all(images.map((image) => this.get(image).done));
+    this.forget();
+  }
+
+  /** Those that were wanted longest ago are dropped, where there are too many. */
+  forget() {
     for (const [image, held] of this.held) {
       if (this.held.size <= KEEP) return;
       if (!held.element.isConnected) this.held.delete(image);
@@ -50,13 +57,8 @@ export class Thumbs {
 
   async #show(element, image) {
     const piece = await this.#piece(image);
-    const url = piece ? URL.createObjectURL(piece) : this.urlOf(image);
-    element.src = url;
-    try {
-      await element.decode();
-    } finally {
-      if (piece) URL.revokeObjectURL(url);
-    }
+    element.src = piece ? dataUrl(piece, "image/jpeg") : this.urlOf(image);
+    await element.decode();
   }
 
   /** The picture out of an answer for all that are wanted now, or null. */

@@ -118,7 +118,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--images-limit", type=int, help="training and test images, drawn")
     parser.add_argument("--folds", type=int, default=5, help="of cells; a network of HST each")
-    parser.add_argument("--networks", type=int, default=3, help="of + tuned")
+    parser.add_argument("--networks", type=int, default=2, help="of + tuned")
     parser.add_argument("--epochs", type=int, default=6, help="at most, of + HST, tuned")
     parser.add_argument("--no-tuning", action="store_true", help="leave the last rows out")
     parser.add_argument("--no-network", action="store_true", help="leave out + network")

@@ -61,7 +61,7 @@ class TuningConfig:
         seed: of everything drawn at random.
     """
 
-    networks: int = 3
+    networks: int = 2
     epochs: int = 3
     batch_size: int = 32
     stage_rate: float = 2e-4

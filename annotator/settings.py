@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -27,7 +26,7 @@ from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from annotator.errors import InvalidInput, WorkspaceError
-from hst_core.files import write_atomically
+from hst_core.files import try_lock, write_atomically
 
 SETTINGS_FILE = "workspace.toml"
 FORMAT = 1
@@ -266,7 +265,7 @@ class Workspace:
         except FileNotFoundError:
             return None
         with file:
-            if _try_lock(file):
+            if try_lock(file):
                 return None
             return _read_holder(file)
 
@@ -278,7 +277,7 @@ class WorkspaceLock:
         self._file: IO[bytes] = _lock_path(folder, role).open("a+b")
         # `Workspace.holder` takes the lock for a moment to see whether it is free.
         for attempt in range(_LOCK_TRIES):
-            if _try_lock(self._file):
+            if try_lock(self._file):
                 break
             if attempt < _LOCK_TRIES - 1:
                 time.sleep(_LOCK_PAUSE_SECONDS)
@@ -328,26 +327,3 @@ def _read_holder(file: IO[bytes]) -> LockHolder:
         return LockHolder(int(values["pid"]), str(values["address"]))
     except (ValueError, KeyError):
         return LockHolder(0, "")  # locked a moment ago, not written yet
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        # A byte far behind the text, since Windows forbids others to read what is locked.
-        file.seek(1 << 30)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

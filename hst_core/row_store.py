@@ -9,7 +9,6 @@ killed at any moment therefore leaves at most rows without a hash, which the nex
 from __future__ import annotations
 
 import json
-import os
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hst_core.files import sync_file, write_atomically
-
-try:  # file locks exist on POSIX only; elsewhere a second writer is not noticed
-    import fcntl
-except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
+from hst_core.files import sync_file, try_lock, write_atomically
 
 FORMAT = 1
 ROWS = "rows"
@@ -303,17 +297,14 @@ class RowStore:
         """Become the writer, and take in what a former one has left."""
         if self._lock is not None:
             return
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                os.close(lock)
-                raise FeatureStoreError(
-                    f"another process is writing features to {self.folder} (wait for it or stop it)"
-                ) from error
+        lock = (self.folder / "lock").open("a+b")
+        if not try_lock(lock):
+            lock.close()
+            raise FeatureStoreError(
+                f"another process is writing features to {self.folder} (wait for it or stop it)"
+            )
         # Released by close(), or when the store is no longer used.
-        self._lock = weakref.finalize(self, os.close, lock)
+        self._lock = weakref.finalize(self, lock.close)
         known = len(self._hashes)
         self.refresh()
         if len(self._hashes) != known:

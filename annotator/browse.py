@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -21,21 +20,29 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.browse_columns import LiveColumns
+from annotator.browse_decisions import (
+    BULK,
+    BulkResult,
+    Chosen,
+    Preview,
+    Selection,
+    changes_of,
+    choose,
+    in_words,
+    result_of,
+    summary_of,
+    write_changes,
+)
 from annotator.browsing import Columns, Condition, Order, find
 from annotator.checks import STATES, check_key, check_source, require
-from annotator.db import cells as packed
-from annotator.db import offers, store
-from annotator.db.cells import Cells
+from annotator.db import store
 from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.idempotency import digest_of, done_before
 from annotator.look_alikes import CUT, LOWEST_CUT, Groups, near_duplicates
 from annotator.open_scores import OpenScores
 from annotator.scores import ScoreFolder
-from annotator.types import Event, User
-
-BULK = "bulk"
-"""Kind of the events that decide a selection."""
+from annotator.types import User
 
 MAX_WINDOW = 500
 _LISTS = 64
@@ -111,58 +118,6 @@ class Choices:
     sources: tuple[str, ...]
     model_version_id: int | None
     with_model: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Pictures chosen from a list by their places in it.
-
-    Attributes:
-        name: of the list.
-        ranges: first place and place after the last, ascending, none overlapping another.
-        whole: what was chosen is "all that the filter finds", not these pictures one by one; it is
-            then looked whether the filter still finds the same.
-    """
-
-    name: str
-    ranges: tuple[tuple[int, int], ...]
-    whole: bool = False
-
-
-@dataclass(frozen=True)
-class Preview:
-    """The cells of one category in a selection as they are now.
-
-    Attributes:
-        check: to be handed back with the decision, which is refused if anything has changed.
-    """
-
-    images: int
-    present: int
-    absent: int
-    unknown: int
-    check: str
-
-
-@dataclass(frozen=True)
-class BulkResult:
-    """What deciding a selection did, in cells.
-
-    Attributes:
-        event_id: the one event, which can be undone.
-        repeated: the same request had been carried out before; nothing was changed now.
-        added: were unknown.
-        overwritten: had the other state, or were known and are unknown now.
-        confirmed: had this state already; left as they were.
-        kept: had the other state and were left.
-    """
-
-    event_id: int
-    repeated: bool
-    added: int
-    overwritten: int
-    confirmed: int
-    kept: int
 
 
 @dataclass(frozen=True)
@@ -396,7 +351,7 @@ class Browser:
         with self._database.writing() as connection:
             done = done_before(connection, key, digest)
             if done is not None:
-                return _result(done, repeated=True)
+                return result_of(done, repeated=True)
             require(store.user(connection, user_id), "user", user_id)
             # Nobody else can write until this transaction ends, so what is checked here stays true.
             with self._guard:
@@ -405,11 +360,11 @@ class Browser:
                 if chosen.preview.check != check:
                     raise Conflict(
                         "nothing was changed: these cells are others than when they were counted: "
-                        f"{_counted(chosen.preview)} now (look at the numbers and confirm again)"
+                        f"{in_words(chosen.preview)} now (look at the numbers and confirm again)"
                     )
                 version = None if scores is None else scores.version
-                changes, kept = _changes(columns, chosen, category_id, state, overwrite)
-            summary = _summary(changes, chosen, state, kept)
+                changes, kept = changes_of(columns, chosen, category_id, state, overwrite)
+            summary = summary_of(changes, chosen, state, kept)
             event_id = store.add_event(
                 connection,
                 kind=BULK,
@@ -422,28 +377,13 @@ class Browser:
                 cell_count=len(changes),
                 summary=summary,
             )
-            _write(connection, event_id, changes, category_id)
+            write_changes(connection, event_id, changes, category_id)
             event = require(store.event(connection, event_id), "event", event_id)
-        return _result(event, repeated=False)
+        return result_of(event, repeated=False)
 
-    def _chosen(self, columns: Columns, selection: Selection, category_id: int) -> _Chosen:
+    def _chosen(self, columns: Columns, selection: Selection, category_id: int) -> Chosen:
         listed = self._list(selection.name)
-        image_ids = np.sort(_picked(listed.image_ids, selection.ranges))
-        place = columns.column(category_id)
-        rows = columns.rows(image_ids)
-        states = columns.states[place, rows]
-        if selection.whole:
-            now = columns.image_ids[find(columns, listed.condition, Order())]
-            if len(now) != len(image_ids) or (now != image_ids).any():
-                raise Conflict(
-                    f"nothing was changed: the filter finds {len(now):,} pictures now and found "
-                    f"{len(image_ids):,} when they were selected; others may be among them "
-                    "(refresh the list and select again)"
-                )
-        check = sha256(image_ids.tobytes() + states.tobytes() + bytes([selection.whole]))
-        counts = {name: int((states == s).sum()) for name, s in _STATE_NAMES.items()}
-        preview = Preview(images=len(rows), **counts, check=check.hexdigest()[:24])
-        return _Chosen(rows, states, preview)
+        return choose(columns, listed.image_ids, listed.condition, selection, category_id)
 
     # ---------------------------------------------------------------------------- look-alikes
 
@@ -493,31 +433,6 @@ class Browser:
 
 # ---------------------------------------------------------------------------------- helpers
 
-_STATE_NAMES = {"present": 1, "absent": -1, "unknown": 0}
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Places of the chosen pictures and the states of their cells, by image id."""
-
-    rows: NDArray[np.int64]
-    states: NDArray[np.int8]
-    preview: Preview
-
-
-def _picked(image_ids: Ids, ranges: Sequence[tuple[int, int]]) -> Ids:
-    end = 0
-    for first, after in ranges:
-        if not end <= first < after <= len(image_ids):
-            raise InvalidInput(
-                f"places {first} to {after} are not in the list of {len(image_ids):,} pictures or "
-                "not in ascending order (refresh the list and select again)"
-            )
-        end = after
-    if not ranges:
-        raise InvalidInput("no picture is selected (select at least one)")
-    return np.concatenate([image_ids[first:after] for first, after in ranges])
-
 
 def _tiles(
     columns: Columns,
@@ -552,59 +467,6 @@ def _tiles(
 
 def _or_none(values: NDArray[np.float32]) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
-
-
-def _changes(
-    columns: Columns, chosen: _Chosen, category_id: int, state: int, overwrite: bool
-) -> tuple[Cells, int]:
-    """Cells to change, without what was there before, and how many are left with the other one."""
-    other = (chosen.states != 0) & (chosen.states != state)
-    unknown = (chosen.states == 0) & (state != 0)
-    change = unknown | other if overwrite or state == 0 else unknown
-    rows = chosen.rows[change]
-    score: NDArray[np.float32] | float = np.nan
-    if columns.scores is not None:
-        score = columns.scores.probability(category_id)[rows]
-    ids, same = columns.image_ids[rows], np.full(len(rows), category_id)
-    cells = packed.changes(ids, same, np.full(len(rows), state), event_id=0, score=score)
-    cells["before"] = chosen.states[change]
-    return cells, int(other.sum() - (other & change).sum())
-
-
-def _write(connection: Connection, event_id: int, changes: Cells, category_id: int) -> None:
-    if not len(changes):
-        return
-    changes["after_event"] = np.where(changes["after"] != 0, event_id, 0)
-    known = changes["image"][changes["before"] != 0].tolist()
-    packed.set_before(changes, store.decision_rows(connection, known, [category_id]))
-    store.write_cells(connection, changes)
-    store.add_event_cells(connection, event_id, changes)
-    offers.withdraw_decided_suggestions(connection, event_id)
-
-
-def _summary(changes: Cells, chosen: _Chosen, state: int, kept: int) -> dict[str, Any]:
-    overwritten = int((changes["before"] != 0).sum())
-    return {
-        **{name: len(changes) if state == s else 0 for name, s in _STATE_NAMES.items()},
-        "images": len(changes),
-        "image_ids": changes["image"][:3].tolist(),
-        "category_ids": changes["category"][:1].tolist(),
-        "added": len(changes) - overwritten,
-        "overwritten": overwritten,
-        "confirmed": int((chosen.states == state).sum()),
-        "kept": kept,
-    }
-
-
-def _result(event: Event, *, repeated: bool) -> BulkResult:
-    names = ("added", "overwritten", "confirmed", "kept")
-    facts = {name: int(event.summary[name]) for name in names}
-    return BulkResult(event_id=event.id, repeated=repeated, **facts)
-
-
-def _counted(preview: Preview) -> str:
-    counts = (f"{getattr(preview, name):,} {name}" for name in ("unknown", "present", "absent"))
-    return ", ".join(counts)
 
 
 def _differing(columns: Columns, groups: Groups, members: NDArray[np.int64]) -> NDArray[np.int64]:

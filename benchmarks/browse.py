@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from annotator.browse import Browser, Selection
+from annotator.browse import Browser
+from annotator.browse_decisions import Selection
 from annotator.browsing import (
     All,
     Condition,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from annotator import browse
+from annotator import browse, browse_decisions
 from annotator import browsing as b
 from annotator.types import Category
 from annotator.web.models import Key, State, UserOut
@@ -329,9 +329,9 @@ class SelectionIn(BaseModel):
     )
     category: int
 
-    def selection(self, name: str) -> browse.Selection:
+    def selection(self, name: str) -> browse_decisions.Selection:
         """For the service."""
-        return browse.Selection(name, tuple(self.ranges), self.whole)
+        return browse_decisions.Selection(name, tuple(self.ranges), self.whole)
 
 
 class CountOut(BaseModel):
@@ -370,7 +370,7 @@ class BulkOut(BaseModel):
     kept: int = Field(description="Have the other state still.")
 
     @classmethod
-    def of(cls, result: browse.BulkResult) -> Self:
+    def of(cls, result: browse_decisions.BulkResult) -> Self:
         """From the service's result."""
         facts = dict(vars(result))
         return cls(event=facts.pop("event_id"), **facts)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from label_project import Project, scanned
 
-from annotator.browse import Browser, Selection
+from annotator.browse import Browser
+from annotator.browse_decisions import Selection
 from annotator.browsing import Condition, LabelIs, Order, SimilarTo
 from annotator.db import bulk, store
 from annotator.db import cells as packed

@@ -50,7 +50,6 @@ class MergePreview:
         equal: known in both, with the same state.
         present_absent: present in the one that goes, absent in the one that stays.
         absent_present: the other way round.
-        stays_known: cells known before in the category that stays.
         proposals: proposed contracts that would end.
     """
 
@@ -58,7 +57,6 @@ class MergePreview:
     equal: int
     present_absent: int
     absent_present: int
-    stays_known: int
     proposals: int = 0
 
     @property
@@ -135,7 +133,6 @@ class CategoryChanges:
             equal=int((there == state).sum()),
             present_absent=int(((state == 1) & (there == -1)).sum()),
             absent_present=int(((state == -1) & (there == 1)).sum()),
-            stays_known=len(staying),
             proposals=len(proposals),
         )
 

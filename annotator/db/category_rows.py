@@ -32,11 +32,6 @@ _C = t.category.c
 _ROW = select(_C.id, _C.name, _C.name_key, _C.position, _C.added_at).where(_C.id == bindparam("id"))
 
 
-def id_of(connection: Connection, name: str) -> int | None:
-    """Id of the category of exactly this name."""
-    return connection.scalar(select(_C.id).where(_C.name == name))
-
-
 def id_of_key(connection: Connection, key: str) -> int | None:
     """Id of the category with this folded name."""
     return connection.scalar(select(_C.id).where(_C.name_key == key))

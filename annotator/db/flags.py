@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from annotator.db import schema as t
 from annotator.types import Flag
@@ -59,12 +59,6 @@ def flags(connection: Connection, *, image_id: int | None, closed: bool, limit: 
     if not closed:
         statement = statement.where(t.flag.c.closed_at.is_(None))
     return [Flag(*row) for row in connection.execute(statement)]
-
-
-def count_open_flags(connection: Connection) -> int:
-    """How many flags are open."""
-    statement = select(func.count()).select_from(t.flag).where(t.flag.c.closed_at.is_(None))
-    return int(connection.scalar(statement) or 0)
 
 
 def close_flag(connection: Connection, flag_id: int, user_id: int, at: datetime) -> None:

@@ -201,13 +201,6 @@ def towel(pen: Pen, rng: Random, look: Look) -> None:
         )
 
 
-def buoy(pen: Pen, rng: Random, look: Look) -> None:
-    """A buoy on the water."""
-    pen.disc(0, 0.15, 0.34, 0.26, (226, 92, 58), 0.25)
-    pen.box(-0.06, 0.35, 0.06, 0.9, (244, 240, 232))
-    pen.disc(0, 0.95, 0.1, None, (240, 196, 70), 0.1)
-
-
 def bollard(pen: Pen, rng: Random, look: Look) -> None:
     """A mooring post on the quay."""
     pen.shadow(0, 0.01, 0.3, 0.06)
@@ -351,14 +344,6 @@ def basket(pen: Pen, rng: Random, look: Look) -> None:
     for y in (0.1, 0.2):
         pen.stroke([(-0.24, y), (0.24, y)], 0.018, tone(straw, -0.2))
     pen.slab(-0.29, 0.32, 0.29, 0.38, 0.02, tone(straw, 0.14))
-
-
-def kite(pen: Pen, rng: Random, look: Look) -> None:
-    """A kite in the sky."""
-    a, b = look.accent(rng), look.accent(rng)
-    pen.stroke([(0, -0.6), (0.2, -1.0), (0, -1.4), (0.2, -1.9)], 0.03, (240, 240, 240))
-    pen.poly([(0, 0.6), (0.4, 0), (0, -0.6)], a)
-    pen.poly([(0, 0.6), (-0.4, 0), (0, -0.6)], b)
 
 
 # Metres wide and high of what stands on the ground.

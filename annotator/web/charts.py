@@ -21,9 +21,6 @@ COLOURS = (BLUE, "#2a9a8d", ORANGE, "#8d68d6", "#cf5590", "#6b8e23", "#b06a3b")
 OTHERS = "#8b95a7"
 """Colour of what is summed up as "others"."""
 
-LONGEST = 26
-"""Letters of a name beside an axis; the whole name stands in the hover text."""
-
 LONGEST_IN_LEGEND = 40
 """Letters of a name in a legend; a longer one would take the room of the chart."""
 

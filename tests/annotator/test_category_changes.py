@@ -43,9 +43,7 @@ def test_a_merge_is_previewed_in_cells(any_project: Project) -> None:
     project = any_project
     project.decide(project.ana, *OVERLAP, (5, 2, 1))
     preview = project.service.category_changes.preview_merge(1, 2)
-    assert preview == MergePreview(
-        carried=1, equal=1, present_absent=1, absent_present=1, stays_known=4
-    )
+    assert preview == MergePreview(carried=1, equal=1, present_absent=1, absent_present=1)
     assert preview.different == 2
 
 

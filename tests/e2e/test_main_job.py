@@ -106,7 +106,8 @@ def test_a_person_labels_and_the_model_learns(
     versions = "|".join(str(wait_for_version(server, known_cells=200) + more) for more in range(9))
     ready = re.compile(f"^Model ({versions}) is ready: from the next picture on.$")
     expect(page.locator(".notice[data-kind=model]")).to_have_text(ready)
-    expect(model).to_have_text(re.compile(rf"^Model \d+ here · ({versions}) from the next picture$"))
+    both = re.compile(rf"^Model (\d+ here · )?({versions}) from the next picture$")
+    expect(model).to_have_text(both)
     expect(page.locator(".notice[data-kind=others]")).to_contain_text("colleague: ")
     assert names.all_inner_texts()[: len(before)] == before
     picture_of(page, "focus-notices")

@@ -12,11 +12,11 @@ const SUGGESTED = "Suggested categories, most useful first";
 
 /**
  * @param {(action: object) => void} send
- * @param {(image: number) => string} thumbnailUrl
+ * @param {import("../sweep/thumbs.js").Thumbs} thumbs
  * @param {() => object} edges see sight.js
  * @param {Element} list holds the rows and scrolls them where there is room for it
  */
-export function makeRows(send, thumbnailUrl, edges, list) {
+export function makeRows(send, thumbs, edges, list) {
   const element = h("ol.rows", { "aria-label": SUGGESTED });
   const below = h("button.below", { type: "button", hidden: true, onclick: showBelow });
   const sight = makeSight({
@@ -98,13 +98,19 @@ export function makeRows(send, thumbnailUrl, edges, list) {
     if (!open || panel.evidence === evidence) return;
     // While newer numbers are on their way the older ones stay, so that nothing jumps.
     if (!evidence && panel.childElementCount) return;
-    const first = !panel.evidence;
+    const follow = item !== element.firstChild && (!panel.evidence || endsInSight(item));
     panel.evidence = evidence;
     panel.replaceChildren(
-      ...(evidence ? whyElements(evidence, thumbnailUrl) : [h("p.quiet", { text: "Looking …" })]),
+      ...(evidence ? whyElements(evidence, thumbs) : [h("p.quiet", { text: "Looking …" })]),
       decideButtons(row),
     );
-    if (first && item !== element.firstChild) item.scrollIntoView?.({ block: "nearest", behavior: "instant" });
+    if (follow) item.scrollIntoView?.({ block: "nearest", behavior: "instant" });
+  }
+
+  /** Whether the end of a row is on screen, in a list that scrolls by itself. */
+  function endsInSight(item) {
+    if (list.scrollHeight <= list.clientHeight) return false;
+    return item.getBoundingClientRect().bottom <= list.getBoundingClientRect().bottom + 1;
   }
 
   /** For pointers and touch; the keys do the same. */

@@ -14,6 +14,7 @@ a large pool they are the Clopper-Pearson bounds (`clopper_pearson`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -103,15 +104,20 @@ def plan_answers(
     _check_share("confidence", confidence)
     if not 0 <= expected < allowed:
         raise ValueError(f"expected must be at least 0 and below {allowed}, got {expected}")
-    for errors in range(_MOST_PLANNED):
-        answers = float(gammaincinv(errors + 1, confidence)) / allowed
-        if pdtr(errors, answers * expected) >= power:
-            return int(np.ceil(answers))
+    for errors, most in enumerate(_most_expected(confidence)):
+        if pdtr(errors, most / allowed * expected) >= power:
+            return int(np.ceil(most / allowed))
     raise ValueError(f"{expected} is too close to {allowed} to be told apart by an audit")
 
 
 #: Errors up to which a plan is looked for; more would mean thousands of answers.
 _MOST_PLANNED = 200
+
+
+@lru_cache(maxsize=16)  # a plan asks for one level hundreds of times
+def _most_expected(confidence: float) -> list[float]:
+    """By number of errors, how many may be expected at most where that few are seen."""
+    return list(gammaincinv(np.arange(_MOST_PLANNED) + 1, confidence).tolist())
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def propose(
         # Each proposal spends its share at once, as every answer to it may be looked at.
         config |= {"planned": planned.answers, "looks": drafted.looks + 1}
         config |= {"level": level_of_look(promise.confidence, drafted.looks)}
+        config |= {"drawn_by": finishing.DRAWN_BY}
     contract_id = db.add(
         connection,
         kind=promise.kind,
@@ -144,6 +145,7 @@ def extend(connection: Connection, workspace: Path, contract: Contract, at: date
         raise Conflict(f"contract {contract.id} does not wait for more answers")
     pool = Pool.load(workspace, contract.id, config["digest"])
     if contract.kind == finishing.KIND:
+        finishing.check_drawn_alike(contract)
         return _ask_on(connection, contract, pool, at)
     more = min(config["asked"], config["pool"] - config["asked"])
     if more <= 0:
@@ -446,6 +448,7 @@ def _settle_finish(
 ) -> Contract:
     """Look at the answers of a portion: proved, or ask the next one, or give up for now."""
     config = dict(contract.config)
+    finishing.check_drawn_alike(contract)
     pool = Pool.load(workspace, contract.id, config["digest"])
     proof = finishing.prove(pool, audits, config["portions"], config["allowed"])
     if finishing.holds(proof, config["level"]):

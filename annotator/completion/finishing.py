@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from annotator.completion.planning import Plan
 from annotator.completion.pools import Pool, mixed
+from annotator.errors import WorkspaceError
 from annotator.types import Audit, Contract
 
 if TYPE_CHECKING:
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
 
 KIND = "finish"
 
-DOUBT, FLOOR = 1.2, 0.0005
-"""Risk of a cell: so many times what the model says, and a little more where it is certain."""
+FLOOR = 0.0005
+"""Risk of a cell that the model is certain of."""
 
-MOST_PORTIONS = 21
+DRAWN_BY = 2
+"""Number of the rule of risks and draws; answers are weighed by the rule that drew them."""
+
+MOST_PORTIONS = 41
 """Portions after which a proof is given up: about three times the answers planned."""
 
 FEWEST = 20
 """Blind answers of a portion at least."""
 
-_FIRST, _FURTHER = 2, 8  # shares of the planned answers: a half, then an eighth at a time
+_FIRST, _FURTHER = 2, 16  # shares of the planned answers: a half, then a sixteenth at a time
 _PLACES_PER_PORTION = 1 << 20
 
 
@@ -56,6 +60,19 @@ class Proof:
     wrong: int
 
 
+def check_drawn_alike(contract: Contract) -> None:
+    """Refuse answers that were drawn by another rule than they would be weighed by.
+
+    Raises:
+        WorkspaceError: saying what to do.
+    """
+    if contract.config.get("drawn_by") != DRAWN_BY:
+        raise WorkspaceError(
+            f"the questions of contract {contract.id} were drawn by another version of the "
+            "program, so they prove nothing in this one (withdraw it and propose a new one)"
+        )
+
+
 def states(score: NDArray[np.float32]) -> NDArray[np.int8]:
     """What the model decides: present from even odds on [n]."""
     return np.where(score >= 0.5, 1, -1).astype(np.int8)
@@ -64,7 +81,7 @@ def states(score: NDArray[np.float32]) -> NDArray[np.int8]:
 def risks(score: NDArray[np.float32]) -> NDArray[np.float64]:
     """Chance of each decision to be wrong, as it is believed before the audit [n]."""
     p = score.astype(np.float64)
-    return np.minimum(FLOOR + DOUBT * np.minimum(p, 1 - p), 0.5)
+    return np.minimum(FLOOR + np.minimum(p, 1 - p), 0.5)
 
 
 def plan(score: NDArray[np.float32], *, allowed: int, confidence: float) -> Plan | None:

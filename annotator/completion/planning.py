@@ -20,10 +20,7 @@ def kind_of(name: str) -> Kind:
     return kinds[name]
 
 
-DOUBT = 1.5
-"""Errors expected for each one that the model expects: it is too sure where it is surest."""
-
-_SIZES = 80
+_SIZES = 120
 _COUNTED = 0.65  # of the present cells that a few dozen answers outside the pool let us count on
 _FIRST_LOOK, _NEXT_LOOK = 0.8, 0.2
 
@@ -72,7 +69,8 @@ def plan(
     for size in np.unique(np.geomspace(20, max(len(score), 20), _SIZES).astype(int)):
         if size > len(score):
             break
-        expected = DOUBT * float(wrong[size - 1]) / size
+        # What the model says itself: where it is too sure, more answers prove it or less is taken.
+        expected = float(wrong[size - 1]) / size
         allowed = min(target if kind == "accept" else target * present / size, 0.5)
         if expected >= 0.7 * allowed:  # telling closer rates apart takes more than it saves
             continue

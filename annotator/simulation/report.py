@@ -74,12 +74,13 @@ def write_course(path: Path, played: Sequence[Played]) -> None:
         writer = csv.writer(file)
         writer.writerow(["policy", "seed", "promised", "round", "answers_per_image",
                          "seconds_per_image", "total_error", "precision", "recall",
-                         "focus", "blind", "tiles", "flips", "automatic"])  # fmt: skip
+                         "focus", "blind", "tiles", "flips", "automatic", "uncounted"])  # fmt: skip
         for one in played:
             for step in one.steps:
                 found, called = int(step.found.sum()), int(step.called.sum())
                 spent = step.spent
-                counted = [spent.focus, spent.blind, spent.tiles, spent.flips, spent.automatic]
+                counted = [spent.focus, spent.blind, spent.tiles, spent.flips, spent.automatic,
+                           spent.uncounted]  # fmt: skip
                 writer.writerow(
                     [one.game.policy, one.game.seed, one.promised or "", step.round]
                     + [round(v / one.images, 4) for v in (step.spent.answers, step.spent.seconds)]

@@ -25,7 +25,7 @@ TILES = 60
 """On a page of Sweep."""
 
 _AT_ONCE = 100  # pictures that one person takes; more are not handed out at once
-_SPARE = 1.5  # as many cells are in doubt as are to be answered, times this
+_SPARE = 1.1  # as many cells are in doubt as are to be answered, times this
 LEAST_DOUBT = 0.002
 """Doubt below which a cell is answered only where nothing else is left."""
 
@@ -45,6 +45,7 @@ class Spent:
         tiles: cells looked at on pages of Sweep.
         flips: of these, turned over.
         automatic: cells that a contract decided.
+        uncounted: answers to cells that have no true state; in no other number.
         other_seconds: taken otherwise.
     """
 
@@ -53,6 +54,7 @@ class Spent:
     tiles: int = 0
     flips: int = 0
     automatic: int = 0
+    uncounted: int = 0
     other_seconds: float = 0.0
 
     def after(self, answers: int, seconds: float) -> Spent:
@@ -95,7 +97,8 @@ class Team:
     Attributes:
         service: of the workspace.
         truth: 0 where a cell does not count; such cells are answered as the model suggests, so
-            that they are decided and never wrong, but are asked about like any other.
+            that they are decided and never wrong. They are asked about like any other, but their
+            answers are told apart: no other policy is charged for them.
         answer: turns the truth into what is said.
         name: of everybody in it, with a number.
         spent: so far.
@@ -133,14 +136,15 @@ class Team:
                 for s in image.suggestions
                 if min(s.probability, 1 - s.probability) >= doubt
             ]
-            given += self._say(unsure[: wanted - given], "focus", all_of_them=True)
+            given += self._count(self._say(unsure[: wanted - given], "focus", all_of_them=True))
         self.spent.focus += given
         return given
 
     def seek(self, cells: Sequence[tuple[int, int]]) -> int:
         """Answer these cells (row and column of the truth) on Browse; returns how many answers."""
         ids = self.truth.image_ids.tolist(), self.truth.category_ids.tolist()
-        given = self._say([(ids[0][row], ids[1][column]) for row, column in cells], "browse")
+        said = self._say([(ids[0][row], ids[1][column]) for row, column in cells], "browse")
+        given = self._count(said)
         self.spent.focus += given
         return given
 
@@ -157,15 +161,15 @@ class Team:
                     break
                 cells = [(tile.image_id, category.id) for tile in page.tiles]
                 left_out |= {image_id for image_id, _ in cells}
-                self.spent.tiles += self._say(cells, "sweep", suggested=1)
+                self.spent.tiles += self._count(self._say(cells, "sweep", suggested=1))
 
     def blind(self) -> int:
         """Answer the blind questions that wait, up to a page of pictures; returns how many."""
         page = self.service.next_images(self._user, "audit", count=_AT_ONCE)
         cells = [(i.id, s.category_id) for i in page.images for s in i.suggestions]
-        given = self._say(cells, "audit", all_of_them=True)
-        self.spent.blind += given
-        return given
+        said = self._say(cells, "audit", all_of_them=True)
+        self.spent.blind += self._count(said)
+        return len(said)
 
     def finish(self, target: float, confidence: float, *, tell: Callable[[str], None]) -> bool:
         """Prove that the rest may be decided, and let it be decided; False if that failed."""
@@ -201,13 +205,18 @@ class Team:
         *,
         suggested: int = 0,
         all_of_them: bool = False,
-    ) -> int:
-        """Answer these cells as one decision; returns how many were answered."""
+    ) -> NDArray[np.bool_]:
+        """Answer these cells as one decision.
+
+        Returns:
+            For each cell that was answered whether it has a true state [answers].
+        """
         if not cells:
-            return 0
+            return np.zeros(0, dtype=bool)
         rows = np.searchsorted(self.truth.image_ids, [image_id for image_id, _ in cells])
         columns = np.array([self._column[category_id] for _, category_id in cells])
         true = self.truth.states[rows, columns]
+        counts = true != 0
         if all_of_them:
             true = np.where(true == 0, self._modelled(rows, columns), true).astype(np.int8)
         said = self.answer(true)
@@ -220,7 +229,12 @@ class Team:
         if changes:
             self.service.decide(self._user, changes, key=self._key(), source=source)
         self.spent.flips += int((said == -suggested).sum()) if suggested else 0
-        return len(changes)
+        return np.asarray(counts[said != 0])
+
+    def _count(self, said: NDArray[np.bool_]) -> int:
+        """How many answers count, of those that `_say` gave; the others are noted."""
+        self.spent.uncounted += int((~said).sum())
+        return int(said.sum())
 
     def _modelled(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.int8]:
         """What the model says of cells that have no true state."""
@@ -255,12 +269,26 @@ def doubt_for(probability: NDArray[np.float32], open_: NDArray[np.bool_], wanted
 def worth_a_round(planned: Sequence[int | None], answers: int) -> bool:
     """Whether a further round of answers should spare more blind answers than it takes.
 
-    A round spares less than half of what the one before spared, so that one must have spared twice
-    what it took. The plan leans to the bright side, which is one more reason not to hurry.
+    A proof takes about one over the square of what lies between the share promised and the share
+    expected to be wrong. So the root of that is what a round adds to, and each round adds less
+    than the one before: seven tenths of it, where most of what is in doubt is gone.
 
     Args:
-        planned: blind answers that finishing would take, after each training so far.
+        planned: blind answers that finishing would take, after each training so far; None where
+            no number would do.
         answers: of a round.
     """
-    known = [number for number in planned if number is not None]
-    return len(known) < 2 or known[-2] - known[-1] > 2 * answers
+    now, before = (0.0 if n is None else max(n, 1) ** -0.5 for n in _last_two(planned))
+    if not now:
+        return True
+    later = (now + _LESS_EACH_ROUND * max(now - before, 0.0)) ** -2
+    return bool(now**-2 - later > answers)
+
+
+def _last_two(planned: Sequence[int | None]) -> tuple[int | None, int | None]:
+    """The newest, and the one before it."""
+    newest, before = [None, None, *planned][:-3:-1]
+    return newest, before
+
+
+_LESS_EACH_ROUND = 0.7

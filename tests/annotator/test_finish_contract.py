@@ -126,6 +126,18 @@ def test_no_cell_is_asked_twice_and_risky_ones_are_asked_more_often(made: Finish
     assert risk.mean() > 0.03  # over all cells it is about 0.02
 
 
+def test_answers_drawn_by_an_earlier_rule_prove_nothing_and_it_says_so(made: Finishing) -> None:
+    config = dict(made.propose().contract.config)
+    del config["drawn_by"]
+    with made.project.service.database.writing() as connection:
+        db.change(connection, 1, config=config)
+    made.answer(portions=1)
+    assert "drawn by another version" in made.state().trouble
+    assert made.state().stage == "asking"
+    made.completion.withdraw(made.project.ana, 1, key="withdraw")
+    assert made.propose().trouble == ""
+
+
 def test_a_proof_does_not_outlive_an_answer_that_was_taken_back(made: Finishing) -> None:
     made.propose()
     made.answer()

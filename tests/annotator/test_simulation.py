@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from label_project import make_project
 from typer.testing import CliRunner
 
 from annotator import scenes
@@ -16,7 +18,8 @@ from annotator.simulation import results
 from annotator.simulation.play import Game, Step, games_of
 from annotator.simulation.policies import POLICIES, Seeking
 from annotator.simulation.report import Played, finished, summary
-from annotator.simulation.tool import Spent, doubt_for, worth_a_round
+from annotator.simulation.tool import Spent, Team, doubt_for, worth_a_round
+from benchmarks.made_scores import MadeScores
 
 
 def step(number: int, answers: int, wrong: int, **spent: int) -> Step:
@@ -97,13 +100,14 @@ def test_another_round_is_played_only_while_it_spares_more_blind_answers_than_it
     assert worth_a_round([6_000, 2_000], 600)
     assert not worth_a_round([6_000, 2_000, 1_000], 600)
     assert not worth_a_round([1_000, 1_100], 50)
+    assert not worth_a_round([None, 500], 600)
 
 
-def test_doubt_leaves_half_as_many_cells_again_as_are_to_be_answered() -> None:
+def test_doubt_leaves_a_few_more_cells_than_are_to_be_answered() -> None:
     probability = np.linspace(0, 0.5, 101, dtype=np.float32)[None]
     open_ = np.ones(probability.shape, dtype=bool)
     cut = doubt_for(probability, open_, 10)
-    assert int((probability >= cut).sum()) == 15
+    assert int((probability >= cut).sum()) == 11
     assert doubt_for(probability, ~open_, 10) > 0
 
 
@@ -128,6 +132,25 @@ def test_a_played_project_is_kept_and_read_back(tmp_path: Path) -> None:
     assert back.steps[0].spent == played.steps[0].spent
     assert back.steps[0].wrong.tolist() == [5]
     assert results.path_of(tmp_path, Game("tool", seed=3)) != path
+
+
+def test_answers_to_cells_without_a_true_state_are_told_apart(
+    tmp_path: Path, empty_labels: Path
+) -> None:
+    project = make_project(tmp_path / "w", template=empty_labels, images=4)
+    labels = project.service.labels()
+    images, categories = labels.states.shape
+    project.decide(project.ana, *((images, one, 1) for one in labels.category_ids.tolist()))
+    project.add_version(MadeScores.random(images, categories, 0))
+    states = np.ones_like(labels.states)
+    states[0, :2] = 0
+    team = Team(project.service, replace(labels, states=states), lambda true: true)
+    given = team.focus(wanted=100, doubt=0.0)
+    assert (given, team.spent.answers, team.spent.uncounted) == (
+        states.size - categories - 2, given, 2,
+    )  # fmt: skip
+    assert (project.service.labels().states != 0).all()
+    project.service.close()
 
 
 @pytest.mark.slow

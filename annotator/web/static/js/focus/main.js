@@ -2,6 +2,7 @@
 
 import { attr, h } from "../dom.js";
 import { makeNotices } from "../notices.js";
+import { Thumbs } from "../sweep/thumbs.js";
 import { grouped } from "../words.js";
 import { HEADING, rowsAgain } from "./again.js";
 import { emptyState, modelHint } from "./empty.js";
@@ -208,6 +209,7 @@ function press(command, state, send, view) {
 
 function makeView(send, getState, pictures, session) {
   const thumbnailUrl = (id) => session.api.pictureUrl(id, "thumbnail");
+  const thumbs = new Thumbs({ urlOf: thumbnailUrl, fetchMany: (ids) => session.api.thumbnails(ids) });
   const flagging = makeFlagging(send, getState);
   const flagList = makeFlagList(send, getState, (id) => session.openImage(id), thumbnailUrl);
   const frame = makeFrame({
@@ -218,7 +220,7 @@ function makeView(send, getState, pictures, session) {
   });
   const known = makeKnown(send);
   const list = h("div.list");
-  const rows = makeRows(send, thumbnailUrl, edges, list);
+  const rows = makeRows(send, thumbs, edges, list);
   const typing = makeTyping(send, getState);
   const help = makeHelp(send, getState, session.keyboard);
   const legend = h("p.legend");

@@ -10,13 +10,13 @@ const TELLING = 0.05; // logits; less changes the odds by under 5 %
 /**
  * Elements for one evidence.
  * @param {object} evidence as the API gives it
- * @param {(image: number) => string} thumbnailUrl
+ * @param {import("../sweep/thumbs.js").Thumbs} thumbs
  */
-export function whyElements(evidence, thumbnailUrl) {
+export function whyElements(evidence, thumbs) {
   if (evidence.waiting) {
     return [line("Model", `none for ${evidence.name} yet: ${evidence.waiting}.`)];
   }
-  return [labelsLine(evidence), ...similar(evidence, thumbnailUrl), aloneLine(evidence)].filter(
+  return [labelsLine(evidence), ...similar(evidence, thumbs), aloneLine(evidence)].filter(
     Boolean,
   );
 }
@@ -46,7 +46,7 @@ function side(terms, word) {
   return names.length ? `${names.join(", ")} ${word}` : "";
 }
 
-function similar(evidence, thumbnailUrl) {
+function similar(evidence, thumbs) {
   const present = evidence.neighbours.filter((near) => near.state > 0);
   const absent = evidence.neighbours.filter((near) => near.state < 0);
   const title = "Nearest labelled pictures (cross-image transfer, CST)";
@@ -60,25 +60,27 @@ function similar(evidence, thumbnailUrl) {
     const all = grouped(present.length + absent.length);
     const text = `${present.length} of ${all} near ones with a label ${present.length === 1 ? "shows" : "show"} it${effect}.`;
     const shown = [...present, ...absent].slice(0, MAX_THUMBNAILS);
-    return [line("Similar pictures", text, title), strip(shown, evidence, thumbnailUrl)];
+    return [line("Similar pictures", text, title), strip(shown, evidence, thumbs)];
   }
   if (!evidence.exemplars.length) return [];
   const shown = evidence.exemplars.slice(0, MAX_THUMBNAILS).map((image) => ({ image, state: 1 }));
   const text = `none of the near ones has a label; these are typical${effect}.`;
-  return [line("Similar pictures", text, title), strip(shown, evidence, thumbnailUrl)];
+  return [line("Similar pictures", text, title), strip(shown, evidence, thumbs)];
 }
 
-function strip(shown, evidence, thumbnailUrl) {
+function strip(shown, evidence, thumbs) {
+  void thumbs.prefetch(shown.map((near) => near.image)); // in one answer
   const items = shown.map((near) => {
     const what = `${evidence.name} ${verdict(near.state)}`;
     const alike = near.similarity === undefined ? "" : `, ${percent(near.similarity)} alike`;
     const image = h("img", {
-      src: thumbnailUrl(near.image),
       alt: `Similar picture, ${what}${alike}`,
       title: `${what}${alike}`,
       width: 52,
       height: 52,
     });
+    const held = thumbs.get(near.image);
+    void held.done.then(() => (image.src = held.element.src));
     return h("li", { "data-state": String(near.state) }, image);
   });
   return h("ul.thumbs", {}, ...items);

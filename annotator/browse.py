@@ -35,7 +35,7 @@ from annotator.browse_decisions import (
 )
 from annotator.browsing import Columns, Condition, Order, find
 from annotator.checks import STATES, check_key, check_source, require
-from annotator.db import store
+from annotator.db import model_work, store
 from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.idempotency import digest_of, done_before
@@ -205,7 +205,7 @@ class Browser:
             yield self._columns(connection)
 
     def _columns(self, connection: Connection) -> tuple[Columns, ScoreFolder | None]:
-        scores = self._scores.newest(store.ready_versions(connection))
+        scores = self._scores.newest(model_work.ready_versions(connection))
         return self._live.get(connection, scores), scores
 
     def choices(self) -> Choices:

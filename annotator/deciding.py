@@ -17,7 +17,7 @@ from annotator.completion.contracts import AUDIT_SOURCE
 from annotator.completion.use_cases import Completion
 from annotator.contradictions import QUEUE as LOOK_AGAIN
 from annotator.db import cells as packed
-from annotator.db import offers, store
+from annotator.db import model_work, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.idempotency import digest_of, done_before
@@ -107,7 +107,7 @@ class Deciding:
         user = require(store.user(connection, request.user_id), "user", request.user_id)
         version = request.model_version_id
         if version is not None:
-            require(store.model_version(connection, version), "model version", version)
+            require(model_work.model_version(connection, version), "model version", version)
         for image_id, category_id, _ in request.cells:
             require(view.images.get(image_id), "image", image_id)
             require(view.column.get(category_id), "category", category_id)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from annotator.checks import check_batch, check_key, check_source, refuse_two_states, require
 from annotator.db import cells as packed
-from annotator.db import offers, store
+from annotator.db import model_work, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.errors import InvalidInput
@@ -70,7 +70,7 @@ def import_cells(
             require(store.user(connection, request.user_id), "user", request.user_id)
         version = request.model_version_id
         if version is not None:
-            require(store.model_version(connection, version), "model version", version)
+            require(model_work.model_version(connection, version), "model version", version)
         event_id = store.add_event(
             connection,
             kind="import",

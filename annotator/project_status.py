@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from annotator.db import store
+from annotator.db import model_work, store
 from annotator.known_counts import Pictures
 from annotator.types import Status
 from annotator.worker_jobs import is_alive
@@ -21,8 +21,8 @@ def project_status(connection: Connection, pictures: Pictures, now: datetime) ->
         now: aware.
     """
     categories = store.categories(connection)
-    versions = store.ready_versions(connection, 1)
-    jobs = store.jobs(connection, kind="worker", limit=1)
+    versions = model_work.ready_versions(connection, 1)
+    jobs = model_work.jobs(connection, kind="worker", limit=1)
     present = sum(category.present for category in categories)
     absent = sum(category.absent for category in categories)
     return Status(
@@ -36,7 +36,7 @@ def project_status(connection: Connection, pictures: Pictures, now: datetime) ->
         present=present,
         absent=absent,
         event_id=store.newest_event_id(connection),
-        model_version=store.model_version(connection, versions[0]) if versions else None,
+        model_version=model_work.model_version(connection, versions[0]) if versions else None,
         job=jobs[0] if jobs else None,
         worker_alive=is_alive(connection, now),
     )

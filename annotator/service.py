@@ -24,7 +24,7 @@ from annotator.changes import Changes, changes_after
 from annotator.checks import require
 from annotator.completion.use_cases import Completion
 from annotator.db import flags as flag_table
-from annotator.db import offers, store
+from annotator.db import model_work, offers, store
 from annotator.db.engine import CONNECTIONS, Database
 from annotator.deciding import DecideRequest, Deciding
 from annotator.handing_out import HandingOut
@@ -491,14 +491,14 @@ class AnnotationService:
     def model_versions(self, limit: int = 50) -> list[ModelVersion]:
         """The newest model versions whatever their status, newest first."""
         with self.database.reading() as connection:
-            return store.model_versions(connection, limit)
+            return model_work.model_versions(connection, limit)
 
     def jobs(
         self, *, kind: str | None = None, status: str | None = None, limit: int = 20
     ) -> list[Job]:
         """The newest jobs, newest first."""
         with self.database.reading() as connection:
-            return store.jobs(connection, kind=kind, status=status, limit=limit)
+            return model_work.jobs(connection, kind=kind, status=status, limit=limit)
 
     def request_job(self, kind: str, config: Mapping[str, Any] | None = None) -> Job:
         """Ask the worker for something; an equal request that still waits is not doubled."""
@@ -508,4 +508,4 @@ class AnnotationService:
     def worker_died(self, pid: int, reason: str) -> None:
         """Mark what a dead worker process was doing as failed."""
         with self.database.writing() as connection:
-            store.fail_jobs_of(connection, pid, reason, self._clock())
+            model_work.fail_jobs_of(connection, pid, reason, self._clock())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from annotator.db import offers, store
+from annotator.db import model_work, offers, store
 from annotator.open_scores import OpenScores
 from annotator.scores import ScoreFolder
 from annotator.types import ImageState
@@ -31,7 +31,7 @@ class ViewReader:
 
     def scores(self, connection: Connection, version: int | None = None) -> ScoreFolder | None:
         """Scores of this version if they are still there, else of the newest; None before any."""
-        newest = store.ready_versions(connection)
+        newest = model_work.ready_versions(connection)
         return self._open_scores.newest(newest if version is None else [version, *newest])
 
     def view(

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from annotator.db import store
+from annotator.db import model_work
 from annotator.types import Job
 
 WORKER_SILENCE = timedelta(seconds=15)
@@ -29,17 +29,17 @@ def request_job(connection: Connection, kind: str, config: Mapping[str, Any], at
     waiting = waiting_job(connection, kind, config)
     if waiting is not None:
         return waiting
-    store.add_job(connection, kind=kind, status="waiting", config=dict(config), created_at=at)
-    return store.jobs(connection, kind=kind, limit=1)[0]
+    model_work.add_job(connection, kind=kind, status="waiting", config=dict(config), created_at=at)
+    return model_work.jobs(connection, kind=kind, limit=1)[0]
 
 
 def waiting_job(connection: Connection, kind: str, config: Mapping[str, Any]) -> Job | None:
     """The equal request that the worker has not taken yet, None if there is none."""
-    jobs = store.jobs(connection, kind=kind, status="waiting", limit=_MOST_WAITING)
+    jobs = model_work.jobs(connection, kind=kind, status="waiting", limit=_MOST_WAITING)
     return next((job for job in jobs if dict(job.config) == dict(config)), None)
 
 
 def is_alive(connection: Connection, now: datetime) -> bool:
     """Whether a worker gave a sign of life a moment ago."""
-    running = store.jobs(connection, status="running")
+    running = model_work.jobs(connection, status="running")
     return any(j.heartbeat is not None and j.heartbeat > now - WORKER_SILENCE for j in running)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.db import store
+from annotator.db import model_work
 from annotator.scores import ScoreFolder, SourceWeight
 from annotator.service import AnnotationService
 
@@ -93,7 +93,7 @@ def add_version(
     """
     labels = service.labels()
     with service.database.writing() as connection:
-        version = store.add_model_version(
+        version = model_work.add_model_version(
             connection,
             kind="fast",
             created_at=at or datetime.now(UTC),
@@ -111,5 +111,5 @@ def add_version(
         waiting=waiting or {},
     )
     with service.database.writing() as connection:
-        store.set_model_version(connection, version, status=store.READY)
+        model_work.set_model_version(connection, version, status=model_work.READY)
     return version

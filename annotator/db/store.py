@@ -1,6 +1,6 @@
-"""SQL of people, categories, pictures, events, decisions, model versions and jobs.
+"""SQL of people, categories, pictures, events and decisions.
 
-The other SQL of the tool is beside it: `bulk`, `offers` and `leases`.
+The other SQL of the tool is beside it: `bulk`, `offers`, `leases`, `model_work` and more.
 
 Functions take the connection of a transaction first; those that change something must be called
 inside `Database.writing`. None of them checks what a person typed: that is the service's part.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
-    delete,
     func,
     insert,
     select,
@@ -37,30 +36,25 @@ from annotator.db import bulk
 from annotator.db import cells as packed
 from annotator.db import schema as t
 from annotator.db.cells import Cells
-from annotator.db.statements import many, one_of
+from annotator.db.statements import added, chunks, many, one_of
 from annotator.precision import Answers
 from annotator.types import (
     Category,
     Event,
     ExportImage,
     Image,
-    Job,
     KnownCell,
-    ModelVersion,
     Provenance,
     User,
 )
 
 UNDO = "undo"
-READY, WRITING = "ready", "writing"
 
-_IN = 5_000  # values in one IN list; SQLite and PostgreSQL allow six times as many
 _MANY = 200  # neighbouring pictures from which reading them as a run is quicker
 _CELLS_EACH = 4  # cells per picture from which reading pictures as a run is quicker
 _FEW = 500  # categories from which reading whole pictures is quicker than picking cells
 
 Ids = NDArray[np.int64]
-T = TypeVar("T")
 
 
 # ------------------------------------------------------------------------------------ people
@@ -89,12 +83,20 @@ def user_named(connection: Connection, name: str) -> User | None:
 
 def add_user(connection: Connection, name: str, at: datetime) -> int:
     """Add a person; returns the id."""
-    return _add(connection, t.user, name=name, created_at=at, settings={})
+    return added(connection, t.user, name=name, created_at=at, settings={})
 
 
 def set_user_settings(connection: Connection, user_id: int, settings: Mapping[str, Any]) -> None:
     """Replace the settings of a person."""
     connection.execute(update(t.user).where(t.user.c.id == user_id).values(settings=dict(settings)))
+
+
+def count_users(connection: Connection) -> int:
+    """How many people there are."""
+    return int(connection.scalar(_COUNT_USERS) or 0)
+
+
+_COUNT_USERS = select(func.count()).select_from(t.user)
 
 
 # -------------------------------------------------------------------------- categories, images
@@ -154,7 +156,7 @@ def image_by_hash(connection: Connection, sha256: str) -> Image | None:
 def images(connection: Connection, image_ids: Iterable[int]) -> dict[int, Image]:
     """Pictures by id; ids that do not exist are missing."""
     found: dict[int, Image] = {}
-    for some in _chunks(image_ids):
+    for some in chunks(image_ids):
         rows = connection.execute(_IMAGES, {"ids": some})
         found.update((row.id, Image(*row)) for row in rows)
     return found
@@ -171,7 +173,7 @@ _IMAGES_BETWEEN = (
 def images_by_hash(connection: Connection, hashes: Iterable[str]) -> dict[str, Image]:
     """Pictures by content; those that do not exist are missing."""
     found: dict[str, Image] = {}
-    for some in _chunks(hashes):
+    for some in chunks(hashes):
         rows = connection.execute(select(t.image).where(t.image.c.sha256.in_(some)))
         found.update((row.sha256, Image(*row)) for row in rows)
     return found
@@ -223,7 +225,7 @@ def known_counts(connection: Connection, image_ids: Iterable[int] | None = None)
     else:
         found = [
             _rows(connection.execute(_SOME_KNOWN, {"ids": some}), dtype)
-            for some in _chunks(sorted(image_ids))
+            for some in chunks(sorted(image_ids))
         ]
         rows = np.concatenate([np.empty(0, dtype), *found])
     return rows["id"].copy(), rows["known"].copy()
@@ -393,7 +395,7 @@ def events(connection: Connection, before: int | None, limit: int) -> list[Event
 def undone_events(connection: Connection, event_ids: Iterable[int]) -> list[int]:
     """Those of the events that were undone."""
     found: list[int] = []
-    for some in _chunks(event_ids):
+    for some in chunks(event_ids):
         found += connection.scalars(_UNDONE, {"ids": some})
     return found
 
@@ -436,7 +438,7 @@ def provenance(connection: Connection, event_ids: Iterable[int]) -> dict[int, Pr
     """Who, when and how of events."""
     e = t.event.c
     found: dict[int, Provenance] = {}
-    for some in _chunks(event_ids):
+    for some in chunks(event_ids):
         statement = (
             select(e.id, e.source, t.user.c.name, e.model_version_id, e.at)
             .select_from(t.event.outerjoin(t.user, e.user_id == t.user.c.id))
@@ -456,7 +458,7 @@ def known_cells(
     """Decided cells in the order of the categories; pictures without any are left out."""
     place = {category.id: (i, category.name) for i, category in enumerate(categories)}
     found: dict[int, list[tuple[int, KnownCell]]] = {}
-    for some in _chunks(image_ids):
+    for some in chunks(image_ids):
         for row in connection.execute(_KNOWN_CELLS, {"ids": some}):
             image_id, category_id, state, source, user, at, score, event_id = row
             number, name = place[category_id]
@@ -493,7 +495,7 @@ def states_in_category(
 ) -> dict[int, int]:
     """Known state by image id."""
     found: dict[int, int] = {}
-    for some in _chunks(image_ids):
+    for some in chunks(image_ids):
         rows = connection.execute(_STATES_IN_CATEGORY, {"ids": some, "category": category_id})
         found.update((image_id, state) for image_id, state in rows)
     return found
@@ -513,7 +515,7 @@ def decision_rows(
     also = {"categories": category_ids} if narrow else {}
     found = [
         _rows(connection.execute(statement, {"ids": some, **also}), packed.ROW)
-        for some in _chunks(image_ids)
+        for some in chunks(image_ids)
     ]
     return np.concatenate(found) if found else np.empty(0, dtype=packed.ROW)
 
@@ -572,7 +574,7 @@ _COUNT_CATEGORY = (
 def revisions(connection: Connection, image_ids: Iterable[int]) -> dict[int, int]:
     """Revision by image id."""
     found: dict[int, int] = {}
-    for some in _chunks(image_ids):
+    for some in chunks(image_ids):
         rows = connection.execute(_REVISIONS, {"ids": some})
         found.update((ident, revision) for ident, revision in rows)
     return found
@@ -622,7 +624,7 @@ def answering_events(
 ) -> dict[int, tuple[int, str]]:
     """(model version or 0, source) of those of the events in which a person answered."""
     found: dict[int, tuple[int, str]] = {}
-    for some in _chunks(event_ids):
+    for some in chunks(event_ids):
         rows = connection.execute(_ANSWERING, {"ids": some})
         found.update((ident, (version, source)) for ident, version, source in rows)
     return found
@@ -653,120 +655,7 @@ _ANSWERS = (
 )
 
 
-# ------------------------------------------------------------------------ model versions, jobs
-
-
-def add_model_version(connection: Connection, **values: Any) -> int:
-    """Reserve a version before its files are written (status ``writing``); returns its id."""
-    values = {"status": WRITING, "folder": "", "metrics": {}, "sources": [], **values}
-    return _add(connection, t.model_version, **values)
-
-
-def set_model_version(connection: Connection, version_id: int, **values: Any) -> None:
-    """Change columns of a version, such as its status when its files are complete."""
-    connection.execute(
-        update(t.model_version).where(t.model_version.c.id == version_id).values(**values)
-    )
-
-
-def model_version(connection: Connection, version_id: int) -> ModelVersion | None:
-    """One version."""
-    row = connection.execute(_MODEL_VERSION, {"id": version_id}).first()
-    return None if row is None else ModelVersion(*row)
-
-
-_MODEL_VERSION = select(t.model_version).where(t.model_version.c.id == bindparam("id"))
-
-
-def ready_versions(connection: Connection, limit: int = 5) -> list[int]:
-    """Ids of the newest complete versions, newest first."""
-    return list(connection.scalars(_READY_VERSIONS, {"limit": limit}))
-
-
-_READY_VERSIONS = (
-    select(t.model_version.c.id)
-    .where(t.model_version.c.status == READY)
-    .order_by(t.model_version.c.id.desc())
-    .limit(bindparam("limit"))
-)
-
-
-def model_versions(connection: Connection, limit: int = 50) -> list[ModelVersion]:
-    """The newest versions whatever their status, newest first."""
-    statement = select(t.model_version).order_by(t.model_version.c.id.desc()).limit(limit)
-    return [ModelVersion(*row) for row in connection.execute(statement)]
-
-
-def add_job(connection: Connection, **values: Any) -> int:
-    """Add a job; returns its id."""
-    return _add(connection, t.job, **values)
-
-
-def set_job(connection: Connection, job_id: int, **values: Any) -> None:
-    """Change columns of a job."""
-    connection.execute(update(t.job).where(t.job.c.id == job_id).values(**values))
-
-
-def jobs(
-    connection: Connection,
-    *,
-    kind: str | None = None,
-    status: str | None = None,
-    limit: int = 20,
-) -> list[Job]:
-    """The newest jobs, newest first."""
-    asked = {"kind": kind, "status": status}
-    given = {name: value for name, value in asked.items() if value is not None}
-    rows = connection.execute(_JOBS[tuple(given)], {**given, "limit": limit})
-    return [Job(*row) for row in rows]
-
-
-_JOBS: dict[tuple[str, ...], Select[Any]] = {
-    names: select(t.job)
-    .where(*(t.job.c[name] == bindparam(name) for name in names))
-    .order_by(t.job.c.id.desc())
-    .limit(bindparam("limit"))
-    for names in ((), ("kind",), ("status",), ("kind", "status"))
-}
-
-
-def remove_jobs(connection: Connection, job_ids: Iterable[int]) -> None:
-    """Remove jobs that nobody will ask about again."""
-    for some in _chunks(job_ids):
-        connection.execute(delete(t.job).where(t.job.c.id.in_(some)))
-
-
-def fail_jobs_of(connection: Connection, pid: int | None, reason: str, at: datetime) -> int:
-    """Mark running jobs of a dead process as failed, of any process if None; returns how many."""
-    c = t.job.c
-    mine = () if pid is None else (c.pid == pid,)
-    changed = connection.execute(
-        update(t.job)
-        .where(c.status == "running", *mine)
-        .values(status="failed", reason=reason, finished_at=at)
-    )
-    return changed.rowcount
-
-
-def count_users(connection: Connection) -> int:
-    """How many people there are."""
-    return int(connection.scalar(_COUNT_USERS) or 0)
-
-
-_COUNT_USERS = select(func.count()).select_from(t.user)
-
-
 # ------------------------------------------------------------------------------------- helpers
-
-
-def _add(connection: Connection, table: Any, **values: Any) -> int:
-    result = connection.execute(insert(table).values(**values))
-    return int((result.inserted_primary_key or (0,))[0])
-
-
-def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    everything = list(values)
-    return (everything[i : i + _IN] for i in range(0, len(everything), _IN))
 
 
 def _rows(result: CursorResult[Any], dtype: np.dtype[np.void]) -> NDArray[np.void]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.attention_maps import ATTENTION
-from annotator.db import store
+from annotator.db import model_work, store
 from annotator.db.engine import Database
 from annotator.types import Job, ModelVersion
 
@@ -113,14 +113,14 @@ class Records:
             left = [
                 job
                 for kind in (WORKER, *COMMANDS)
-                for job in store.jobs(connection, kind=kind, status="running")
+                for job in model_work.jobs(connection, kind=kind, status="running")
             ]
             for job in left:
                 reason = f"its process {job.pid} ended without a word"
-                store.set_job(
+                model_work.set_job(
                     connection, job.id, status="failed", reason=reason, finished_at=_now()
                 )
-            self._job = store.add_job(
+            self._job = model_work.add_job(
                 connection,
                 kind=WORKER,
                 status="running",
@@ -146,7 +146,7 @@ class Records:
             return
         self._said, self._beat_at = said, self._clock()
         with self._database.writing() as connection:
-            store.set_job(
+            model_work.set_job(
                 connection,
                 self._job,
                 message=message,
@@ -161,7 +161,7 @@ class Records:
             return
         self._beat_at = self._clock()
         with self._database.writing() as connection:
-            store.set_job(connection, self._job, heartbeat=_now())
+            model_work.set_job(connection, self._job, heartbeat=_now())
 
     def end(self, status: Literal["done", "failed", "stopped"], message: str) -> None:
         """Close the job row and whatever command was being carried out.
@@ -173,16 +173,16 @@ class Records:
         reason = "" if status == "done" else message
         with self._database.writing() as connection:
             if status != "done":
-                store.fail_jobs_of(connection, os.getpid(), reason, _now())
+                model_work.fail_jobs_of(connection, os.getpid(), reason, _now())
             closed = {"status": status, "reason": reason, "finished_at": _now()}
-            store.set_job(connection, self._job, message=message, progress=1.0, **closed)
+            model_work.set_job(connection, self._job, message=message, progress=1.0, **closed)
 
     # -- commands
 
     def commands(self) -> list[Job]:
         """Commands that wait to be carried out, oldest first."""
         with self._database.reading() as connection:
-            waiting = store.jobs(connection, status="waiting", limit=_MOST_WAITING)
+            waiting = model_work.jobs(connection, status="waiting", limit=_MOST_WAITING)
         return sorted((job for job in waiting if job.kind in COMMANDS), key=lambda job: job.id)
 
     def was_paused(self) -> bool:
@@ -191,7 +191,7 @@ class Records:
             said = [
                 job
                 for kind in (PAUSE, RESUME)
-                for job in store.jobs(connection, kind=kind, status="done", limit=1)
+                for job in model_work.jobs(connection, kind=kind, status="done", limit=1)
             ]
         return bool(said) and max(said, key=lambda job: job.id).kind == PAUSE
 
@@ -199,7 +199,7 @@ class Records:
         """Note that commands are being carried out."""
         with self._database.writing() as connection:
             for job in commands:
-                store.set_job(
+                model_work.set_job(
                     connection, job.id, status="running", pid=os.getpid(), heartbeat=_now()
                 )
 
@@ -211,7 +211,7 @@ class Records:
             return
         with self._database.writing() as connection:
             for job in commands:
-                store.set_job(
+                model_work.set_job(
                     connection,
                     job.id,
                     status=status,
@@ -226,12 +226,14 @@ class Records:
     def attention_wanted(self) -> list[Job]:
         """Requests for maps of where the model looks, the newest first: somebody waits for it."""
         with self._database.reading() as connection:
-            return store.jobs(connection, kind=ATTENTION, status="waiting", limit=_MOST_WAITING)
+            return model_work.jobs(
+                connection, kind=ATTENTION, status="waiting", limit=_MOST_WAITING
+            )
 
     def attention_answered(self, jobs: Sequence[Job]) -> None:
         """Remove requests: the maps are the answer, and there would soon be thousands of rows."""
         with self._database.writing() as connection:
-            store.remove_jobs(connection, [job.id for job in jobs])
+            model_work.remove_jobs(connection, [job.id for job in jobs])
 
     # -- the project
 
@@ -292,32 +294,32 @@ class Records:
     def newest_version(self) -> ModelVersion | None:
         """The version in force."""
         with self._database.reading() as connection:
-            ready = store.ready_versions(connection, limit=1)
-            return store.model_version(connection, ready[0]) if ready else None
+            ready = model_work.ready_versions(connection, limit=1)
+            return model_work.model_version(connection, ready[0]) if ready else None
 
     def ready_versions(self, limit: int) -> list[int]:
         """Ids of the newest complete versions."""
         with self._database.reading() as connection:
-            return store.ready_versions(connection, limit=limit)
+            return model_work.ready_versions(connection, limit=limit)
 
     def fail_unfinished_versions(self) -> None:
         """Mark versions whose files a killed worker did not complete."""
         with self._database.writing() as connection:
-            for version in store.model_versions(connection):
-                if version.status == store.WRITING:
-                    store.set_model_version(connection, version.id, status="failed")
+            for version in model_work.model_versions(connection):
+                if version.status == model_work.WRITING:
+                    model_work.set_model_version(connection, version.id, status="failed")
 
     def reserve_version(self, event_id: int, feature_set: str, kind: str) -> int:
         """An id for a version of kind ``fast`` or ``deep`` whose files are about to be written."""
         with self._database.writing() as connection:
-            version = store.add_model_version(
+            version = model_work.add_model_version(
                 connection,
                 kind=kind,
                 created_at=_now(),
                 event_id=event_id,
                 feature_set=feature_set,
             )
-            store.set_model_version(connection, version, folder=str(version))
+            model_work.set_model_version(connection, version, folder=str(version))
         return version
 
     def commit_version(
@@ -325,10 +327,10 @@ class Records:
     ) -> None:
         """Put a version in force; its files must be complete."""
         with self._database.writing() as connection:
-            store.set_model_version(
+            model_work.set_model_version(
                 connection,
                 version,
-                status=store.READY,
+                status=model_work.READY,
                 metrics=dict(metrics),
                 sources=[dict(source) for source in sources],
             )
@@ -336,7 +338,7 @@ class Records:
     def fail_version(self, version: int) -> None:
         """Take a version out of force, since its files cannot be used."""
         with self._database.writing() as connection:
-            store.set_model_version(connection, version, status="failed")
+            model_work.set_model_version(connection, version, status="failed")
 
 
 def _places(

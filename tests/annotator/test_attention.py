@@ -9,7 +9,7 @@ import pytest
 from label_project import Project
 
 from annotator.attention_maps import FOLDER, AttentionFolder, AttentionMap, NoAttention
-from annotator.db import store
+from annotator.db import model_work
 from annotator.errors import NotFound
 
 MAP = AttentionMap(2, 2, (0.0, 0.5, 1.0, 0.25), model_version=1)
@@ -19,7 +19,7 @@ def worker_lives(project: Project) -> None:
     with project.service.database.writing() as connection:
         at = project.clock()
         values = {"kind": "worker", "status": "running", "config": {}}
-        store.add_job(connection, **values, pid=1, heartbeat=at, created_at=at)
+        model_work.add_job(connection, **values, pid=1, heartbeat=at, created_at=at)
 
 
 def asked(project: Project) -> list[dict[str, int]]:

@@ -22,7 +22,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotator.cli import app
-from annotator.db import store
+from annotator.db import model_work
 from annotator.service import AnnotationService
 from annotator.settings import Workspace
 from annotator.types import CellChange
@@ -345,7 +345,9 @@ def test_train_beside_a_running_trainer_asks_that_one(labelled: Cli) -> None:
         while not (asked := service.jobs(kind="train", status="waiting")):
             time.sleep(0.01)
         with service.database.writing() as connection:
-            store.set_job(connection, asked[0].id, status="done", message="learned from 3 cells")
+            model_work.set_job(
+                connection, asked[0].id, status="done", message="learned from 3 cells"
+            )
 
     with workspace.lock("worker"), AnnotationService(workspace) as service:
         trainer = Thread(target=answer, args=(service,))

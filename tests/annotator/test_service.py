@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from label_project import NAMES, Project, scanned
 
-from annotator.db import offers, store
+from annotator.db import model_work, offers, store
 from annotator.db.cells import CELL
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.images import UnreadableImage
@@ -354,10 +354,10 @@ def test_a_version_whose_scores_are_gone_is_passed_over(project: Project) -> Non
     project.decide(project.ana, (6, 1, 1))
     first = project.add_version()
     with project.service.database.writing() as connection:
-        lost = store.add_model_version(
+        lost = model_work.add_model_version(
             connection, kind="fast", created_at=project.clock(), event_id=1, feature_set="tiny"
         )
-        store.set_model_version(connection, lost, status=store.READY)
+        model_work.set_model_version(connection, lost, status=model_work.READY)
     assert project.service.image_state(1).model_version_id == first
 
 
@@ -504,7 +504,7 @@ def test_an_empty_project_has_a_status(tmp_path: Path) -> None:
 
 def test_the_worker_is_alive_while_its_heart_beats(project: Project) -> None:
     with project.service.database.writing() as connection:
-        store.add_job(
+        model_work.add_job(
             connection,
             kind="worker",
             status="running",

@@ -12,7 +12,7 @@ import pytest
 from e2e_site import HOSTILE, NAMES, Server, know_some, make_workspace
 from playwright.sync_api import Page, expect
 
-from annotator.db import store
+from annotator.db import model_work
 from annotator.service import AnnotationService
 
 pytestmark = pytest.mark.e2e
@@ -80,7 +80,7 @@ def test_the_model_page_tells_what_is_missing(
     picture_of(page, "model-not-run")
     now = datetime.now(UTC)
     with AnnotationService(server.workspace) as service, service.database.writing() as connection:
-        store.add_job(
+        model_work.add_job(
             connection, kind="worker", status="failed", config={}, created_at=now, finished_at=now,
             reason=f"OSError: no space left for {HOSTILE}",
         )  # fmt: skip

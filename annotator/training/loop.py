@@ -284,8 +284,9 @@ class Worker:
         except Stopped:
             self._answer(orders, "stopped as asked", done=False)
             return None
-        if had_networks and not self._learner.deep_known:
-            self._deep_known = 0  # a category is gone, so others are to be trained
+        finally:
+            if had_networks and not self._learner.deep_known:
+                self._deep_known = 0  # a category is gone, so others are to be trained
         version = self._publish(fit, started)
         self._answer(orders, f"version {version} is ready", done=True)
         return fit

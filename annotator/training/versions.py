@@ -99,7 +99,7 @@ class Versions:
         Returns:
             What is worth knowing of it, empty if there is nothing.
         """
-        note = ""
+        notes = []
         self._records.fail_unfinished_versions()
         for folder in self._written_to:
             remove_partial(folder)
@@ -107,14 +107,15 @@ class Versions:
             try:
                 ScoreFolder.open(self._workspace.scores / version.folder)
             except WorkspaceError as error:
-                note = f"version {version.id} was given up: {error}"
+                notes.append(f"version {version.id} was given up: {error}")
                 self._records.fail_version(version.id)
                 continue
             self.newest = version
-            note = self._learner.restore(checkpoint.path_of(self._workspace.models, version.id))
+            kept = checkpoint.path_of(self._workspace.models, version.id)
+            notes.append(self._learner.restore(kept))
             break
         self._prune()
-        return note
+        return "; ".join(note for note in notes if note)
 
     def _prune(self) -> None:
         keep = self._records.ready_versions(VERSIONS_KEPT)

@@ -423,6 +423,17 @@ def test_a_version_whose_scores_are_damaged_is_given_up(project: Project) -> Non
     assert {v.id: v.status for v in project.service.model_versions()} == {1: "failed", 2: "ready"}
 
 
+def test_that_a_version_was_given_up_is_told_though_an_older_one_is_whole(
+    project: Project,
+) -> None:
+    for _ in range(2):
+        run_once(project.workspace)
+    (project.workspace.scores / "2" / "probability.npy").unlink()
+    report = run_once(project.workspace)
+    assert "version 2 was given up" in report.note
+    assert {v.id: v.status for v in project.service.model_versions()}[1] == "ready"
+
+
 def test_another_feature_set_leads_to_a_new_version(project: Project) -> None:
     run_once(project.workspace)
     path = project.workspace.path / "workspace.toml"

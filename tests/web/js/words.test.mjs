@@ -44,6 +44,9 @@ test("the model chip tells of which version the suggestions on screen are", () =
   assert.equal(text(null), "Model 4 from the next picture");
   assert.equal(text(4), "Model 4");
   assert.equal(modelText(status, null).text, "Model 4");
+  const job = { status: "failed", reason: "disk full", message: "" };
+  const stopped = modelText({ ...status, job }, { model: 3, unit: "picture" });
+  assert.deepEqual([stopped.text, stopped.tone], ["Model 4 · stopped", "warn"], "above all that");
 });
 
 test("a push in logits is told as odds", () => {

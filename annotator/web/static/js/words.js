@@ -61,6 +61,11 @@ export function modelText(status, shown = null) {
   if (!status) return { text: "Model …", title: "", tone: "" };
   const name = status.model ? `Model ${status.model.number}` : "No model yet";
   const { job } = status;
+  const title = [job?.message, status.trainer].filter(Boolean).join("; ");
+  if (job?.status === "failed" || (job?.status === "running" && !status.worker_alive)) {
+    const reason = job.reason || "the trainer does not answer";
+    return { text: `${name} · stopped`, title: `${reason}; ${status.trainer}`, tone: "warn" };
+  }
   if (shown && status.model && shown.model !== status.model.number) {
     const ready = `${status.model.number} from the next ${shown.unit}`;
     const [text, here] =
@@ -69,12 +74,7 @@ export function modelText(status, shown = null) {
         : [`Model ${shown.model} here · ${ready}`, `The suggestions on screen are from model ${shown.model}`];
     return { text, title: `${here}; model ${status.model.number} is ready.`, tone: "busy" };
   }
-  const title = [job?.message, status.trainer].filter(Boolean).join("; ");
   if (!job) return { text: name, title, tone: "" };
-  if (job.status === "failed" || (job.status === "running" && !status.worker_alive)) {
-    const reason = job.reason || "the trainer does not answer";
-    return { text: `${name} · stopped`, title: `${reason}; ${status.trainer}`, tone: "warn" };
-  }
   if (job.status !== "running") return { text: name, title, tone: "" };
   const doing = ACTIVITIES[job.activity];
   if (doing) {

@@ -255,6 +255,14 @@ test("undo takes the newest change of this person, wherever it was made", () => 
   ]);
 });
 
+test("the Undo beside a bulk change goes once something else is decided", () => {
+  const done = { type: "bulkDone", result: { added: 3, overwritten: 0, kept: 0 }, text: "cup present" };
+  const bulk = run(started(), { type: "sent", entry: { key: "b", kind: "decide" } }, done)[0];
+  assert.deepEqual(bulk.notices.map((one) => one.undo), [true]);
+  const later = run(bulk, { type: "sent", entry: { key: "c", kind: "decide" } })[0];
+  assert.deepEqual(later.notices.map((one) => one.undo), [false]);
+});
+
 test("undo of what was done before this visit is named first", () => {
   const change = { event: 7, text: "dog: 58 present", where: "Sweep", at: "2026-11-22T17:03:00Z" };
   const [asking, effects] = run(started(), { type: "undo", key: "u1" });

@@ -312,9 +312,11 @@ function refetch(state) {
 // -- changes ---------------------------------------------------------------------------------
 
 function takeSent(state, { entry }) {
-  if (entry.kind !== "undo") return [{ ...state, done: [...state.done, entry.key].slice(-KEEP_UNDO) }, []];
+  // An Undo beside an older change would take back this one, or what lay before the one undone.
+  const next = { ...state, notices: state.notices.map((one) => ({ ...one, undo: false })) };
+  if (entry.kind !== "undo") return [{ ...next, done: [...state.done, entry.key].slice(-KEEP_UNDO) }, []];
   const taken = entry.undoes ?? (entry.event ? null : state.done.at(-1));
-  return [{ ...state, done: state.done.filter((key) => key !== taken) }, []];
+  return [{ ...next, done: state.done.filter((key) => key !== taken) }, []];
 }
 
 function acknowledge(state, { entry, reply }) {

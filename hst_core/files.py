@@ -11,8 +11,9 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,12 +57,20 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def remove_partial(folder: Path) -> list[Path]:
+def remove_partial(folder: Path, idle: float = 0.0) -> list[Path]:
     """Remove what killed writers left in a folder; returns what was removed.
 
-    Only for who knows that nobody else writes there now.
+    Args:
+        folder: where it may be; nothing is removed of one that is not there.
+        idle: seconds without a change. At 0 only for who knows that nobody else writes there now;
+            with a day anybody may, since nothing is written that long.
     """
-    left = sorted(folder.glob(f"{PARTIAL}*")) if folder.is_dir() else []
+    before = time.time() - idle
+    left = []
+    for path in sorted(folder.glob(f"{PARTIAL}*")) if folder.is_dir() else []:
+        with suppress(FileNotFoundError):  # its writer is done with it
+            if not idle or path.stat().st_mtime <= before:
+                left.append(path)
     for path in left:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

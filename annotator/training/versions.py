@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from annotator.attention_maps import AttentionFolder
+from annotator.completion import pools
 from annotator.errors import WorkspaceError
 from annotator.scores import ScoreFolder, prune
 from annotator.settings import Workspace
@@ -18,6 +19,7 @@ from hst_core import checkpoint
 from hst_core.files import remove_partial
 
 VERSIONS_KEPT = 3
+_DAY = 24 * 3600.0
 
 
 class Versions:
@@ -99,10 +101,17 @@ class Versions:
         Returns:
             What is worth knowing of it, empty if there is nothing.
         """
-        notes = []
+        notes, workspace = [], self._workspace
         self._records.fail_unfinished_versions()
         for folder in self._written_to:
             remove_partial(folder)
+        # Here other programs may be writing, but none of them for a day.
+        for folder in (
+            workspace.path,
+            workspace.path / pools.FOLDER,
+            *workspace.thumbnails.glob("*"),
+        ):
+            remove_partial(folder, idle=_DAY)
         while (version := self._records.newest_version()) is not None:
             try:
                 ScoreFolder.open(self._workspace.scores / version.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -49,6 +50,16 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     subprocess.run([sys.executable, "-c", killed, str(tmp_path / "f")], check=False)
     partial_of(tmp_path / "folder").mkdir()
     (tmp_path / "mine.partial").write_bytes(b"kept")
+    assert remove_partial(tmp_path, idle=60.0) == []  # somebody may be writing it
     assert len(remove_partial(tmp_path)) == 2
     assert names(tmp_path) == ["mine.partial"]
     assert remove_partial(tmp_path / "nowhere") == []
+
+
+def test_what_nobody_has_touched_for_long_is_removed(tmp_path: Path) -> None:
+    old, young = partial_of(tmp_path / "old"), partial_of(tmp_path / "young")
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert remove_partial(tmp_path, idle=60.0) == [old]
+    assert names(tmp_path) == [young.name]

@@ -330,17 +330,19 @@ def states(connection: Connection, found: Sequence[Contract]) -> list[ContractSt
 
 
 def _counted(contract: Contract, tally: Sequence[Tally]) -> ContractState:
+    stage = _stage(contract)
     answered = [one for one in tally if one.state is not None]
     wrong = [one for one in answered if one.state != _said(contract, one.likely)]
     return ContractState(
         contract=contract,
-        stage=_stage(contract),
+        stage=stage,
         asked=_cells(tally, db.PROPOSAL, db.OUTSIDE),
         answered=_cells(answered, db.PROPOSAL, db.OUTSIDE),
         wrong=_cells(wrong, db.PROPOSAL),
         watched=_cells(answered, db.WATCH),
         watched_wrong=_cells(wrong, db.WATCH),
         expected_cells=int(contract.config["pool"]) - int(contract.config["asked"]),
+        trouble=finishing.drawn_otherwise(contract) if stage in ("asking", "unproved") else "",
     )
 
 

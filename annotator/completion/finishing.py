@@ -19,19 +19,20 @@ from numpy.typing import NDArray
 
 from annotator.completion.planning import Plan
 from annotator.completion.pools import Pool, mixed
+from annotator.db import contracts as db
 from annotator.errors import WorkspaceError
 from annotator.types import Audit, Contract
 
 if TYPE_CHECKING:
     from hst_core.weighted_audit import WeightedAudit
 
-KIND = "finish"
+KIND = db.FINISH
 
 FLOOR = 0.0005
 """Risk of a cell that the model is certain of."""
 
-DRAWN_BY = 2
-"""Number of the rule of risks and draws; answers are weighed by the rule that drew them."""
+DRAWN_BY = db.DRAWN_BY
+"""Number of the rule of `risks` and `draw`."""
 
 MOST_PORTIONS = 41
 """Portions after which a proof is given up: about three times the answers planned."""
@@ -66,11 +67,22 @@ def check_drawn_alike(contract: Contract) -> None:
     Raises:
         WorkspaceError: saying what to do.
     """
-    if contract.config.get("drawn_by") != DRAWN_BY:
-        raise WorkspaceError(
-            f"the questions of contract {contract.id} were drawn by another version of the "
-            "program, so they prove nothing in this one (withdraw it and propose a new one)"
-        )
+    trouble = drawn_otherwise(contract)
+    if trouble:
+        raise WorkspaceError(trouble)
+
+
+def drawn_otherwise(contract: Contract) -> str:
+    """Why its questions prove nothing here, and what to do; empty if they can.
+
+    Such questions are not asked: see `annotator.db.contracts.open_audits`.
+    """
+    if contract.kind != KIND or contract.config.get("drawn_by") == DRAWN_BY:
+        return ""
+    return (
+        f"the questions of contract {contract.id} were drawn by another version of the "
+        "program, so they prove nothing in this one (withdraw it and propose a new one)"
+    )
 
 
 def states(score: NDArray[np.float32]) -> NDArray[np.int8]:

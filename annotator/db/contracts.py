@@ -17,6 +17,13 @@ from annotator.types import Audit, Contract
 PROPOSED, ACTIVE, WITHDRAWN, UNDONE = "proposed", "active", "withdrawn", "undone"
 PROPOSAL, OUTSIDE, WATCH = "proposal", "outside", "watch"
 
+FINISH = "finish"
+"""Kind of the contracts that decide all that is left."""
+
+DRAWN_BY = 2
+"""Number of the rule by which the questions of their proposals are drawn. Answers are weighed by
+the rule that drew them, so those to questions of another rule prove nothing."""
+
 
 def add(connection: Connection, **values: Any) -> int:
     """Add a contract; returns its id."""
@@ -133,8 +140,13 @@ def waits(connection: Connection, contract_id: int, *streams: str) -> bool:
     return bool(connection.scalar(select(exists().where(of_them))))
 
 
+_DRAWN_OTHERWISE = (
+    (t.contract.c.status == PROPOSED)
+    & (t.contract.c.kind == FINISH)
+    & t.contract.c.config["drawn_by"].as_integer().is_distinct_from(DRAWN_BY)
+)
 _OPEN = t.audit.c.state.is_(None) & t.audit.c.contract_id.in_(
-    select(t.contract.c.id).where(t.contract.c.status.in_([PROPOSED, ACTIVE]))
+    select(t.contract.c.id).where(t.contract.c.status.in_([PROPOSED, ACTIVE]) & ~_DRAWN_OTHERWISE)
 )
 
 

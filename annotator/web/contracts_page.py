@@ -302,6 +302,7 @@ def _actions(one: ContractState | None, questions: bool) -> list[Any]:
     """What is said of a contract, and the buttons that mean something at its stage."""
     stage = one.stage if one else ""
     cells = one.contract.cells if one else 0
+    trouble = one.trouble if one else ""
     return [
         tell(said_of(one) if one else ""),
         gr.Number(
@@ -309,9 +310,9 @@ def _actions(one: ContractState | None, questions: bool) -> list[Any]:
         )
         if stage == "proved"
         else gr.Number(None, visible=False),
-        gr.Button(visible=questions and stage in ("asking", "active")),
+        gr.Button(visible=questions and not trouble and stage in ("asking", "active")),
         gr.Button(visible=stage == "proved"),
-        gr.Button(visible=stage == "unproved"),
+        gr.Button(visible=not trouble and stage == "unproved"),
         gr.Button("Withdraw …" if stage == "active" else "Drop it …", visible=bool(stage)),
     ]
 

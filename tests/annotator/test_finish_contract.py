@@ -131,9 +131,11 @@ def test_answers_drawn_by_an_earlier_rule_prove_nothing_and_it_says_so(made: Fin
     del config["drawn_by"]
     with made.project.service.database.writing() as connection:
         db.change(connection, 1, config=config)
-    made.answer(portions=1)
-    assert "drawn by another version" in made.state().trouble
+    assert "drawn by another version" in made.completion.contracts()[0].trouble  # before any answer
+    assert made.state().trouble == made.completion.contracts()[0].trouble
     assert made.state().stage == "asking"
+    assert made.completion.waiting() == (0, 0)
+    assert made.answer(portions=1) == 0  # nobody is asked in vain
     made.completion.withdraw(made.project.ana, 1, key="withdraw")
     assert made.propose().trouble == ""
 

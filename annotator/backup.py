@@ -1,7 +1,7 @@
-"""Backups: one archive with the label database, the settings, the models and what contracts froze.
+"""Backups: one archive with labels, settings, models, newest scores and what contracts froze.
 
-Pictures stay where they are and are not part of it; thumbnails, features and scores are computed
-again from them.
+Pictures stay where they are and are not part of it; thumbnails and features are computed again
+from them. The scores are, so that a restored model suggests at once what it suggested before.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from annotator.errors import AnnotatorError, InvalidInput, WorkspaceError
 from annotator.exchange import written
 from annotator.service import AnnotationService
 from annotator.settings import SETTINGS_FILE, Settings, Workspace
+from annotator.types import ModelVersion
 from hst_core.files import partial_of
 
 _DATABASE = "labels.db"
-_KEPT = re.compile(rf"models/[^/\\]+|{pools.FOLDER}/\d+\.npz")
+_KEPT = re.compile(rf"models/[^/\\]+|scores/\d+/\w+\.(?:npy|json)|{pools.FOLDER}/\d+\.npz")
 _COPIED_AT_ONCE = 1 << 20
 
 Progress = Callable[[int, int], None]
@@ -78,10 +79,15 @@ def back_up(
         _copy_pools(workspace.path, copy.path)
         with AnnotationService(copy) as service:
             status = service.status()
+            _copy_scores(workspace, copy, status.model_version)
             inside = sum(not Path(path).is_absolute() for _, _, path in service.image_names())
             past = {f"{one}.npz" for one in service.completion.without_pool()}
         files = {SETTINGS_FILE: workspace.path / SETTINGS_FILE, _DATABASE: copy.path / _DATABASE}
         files |= {f"models/{path.name}": path for path in sorted(workspace.models.glob("[!.]*"))}
+        files |= {
+            path.relative_to(copy.path).as_posix(): path
+            for path in sorted(copy.scores.glob("*/[!.]*"))
+        }
         # One of a contract that is not in the database went with a category, and may come back.
         frozen = sorted((copy.path / pools.FOLDER).glob("[!.]*.npz"))
         files |= {f"{pools.FOLDER}/{path.name}": path for path in frozen if path.name not in past}
@@ -157,6 +163,18 @@ def _copy_pools(source: Path, target: Path) -> None:
         # Applied a moment ago, it is not needed any more.
         with suppress(FileNotFoundError):
             shutil.copyfile(path, folder / path.name)
+
+
+def _copy_scores(source: Workspace, target: Workspace, version: ModelVersion | None) -> None:
+    """Copy the scores of the version in force, which never change; older ones go unasked."""
+    if version is None:
+        return
+    name = str(version.id)
+    copy = target.scores / name
+    try:
+        shutil.copytree(source.scores / name, copy)
+    except (FileNotFoundError, shutil.Error):  # given up or too old meanwhile: computed again
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 def _write(files: dict[str, Path], out: Path, progress: Progress | None) -> None:

@@ -448,6 +448,11 @@ class AnnotationService:
         with self.database.reading() as connection:
             return changes_after(connection, after)
 
+    def has_scores(self) -> bool:
+        """Whether there is a model version whose scores can be read; else frequencies are shown."""
+        with self.database.reading() as connection:
+            return self._reader.scores(connection) is not None
+
     def status(self) -> Status:
         """The project in numbers, the newest model version and what the worker is doing."""
         pictures = self._known.now()  # has a connection of its own: before one is held here

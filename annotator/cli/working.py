@@ -118,8 +118,14 @@ def suggest(
     from annotator.exchange import export_suggestions
 
     with service_of(workspace) as service:
-        if service.status().model_version is None:
+        version = service.status().model_version
+        if version is None:
             warn("There is no model yet, so only frequencies are known (run annotator train).")
+        elif not service.has_scores():
+            warn(
+                f"The scores of model version {version.id} cannot be read, so only frequencies are "
+                "known (run annotator train)."
+            )
         with counting("asking about pictures") as progress:
             count = export_suggestions(
                 service,

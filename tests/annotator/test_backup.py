@@ -15,9 +15,11 @@ from annotator.backup import back_up, restore
 from annotator.completion.pools import Pool
 from annotator.errors import InvalidInput, WorkspaceError
 from annotator.images import ScannedImage
+from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 from annotator.types import CellChange
+from benchmarks import made_scores
 from hst_core.files import partial_of
 
 
@@ -58,6 +60,26 @@ def test_what_can_be_computed_again_is_left_out(workspace: Workspace, tmp_path: 
     back_up(workspace, tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip") as archive:
         assert archive.namelist() == ["workspace.toml", "labels.db", "models/3.pt"]
+
+
+def test_a_restored_model_suggests_what_it_suggested(workspace: Workspace, tmp_path: Path) -> None:
+    with AnnotationService(workspace) as service:
+        _, newest = [made_scores.add_version(service) for _ in range(2)]
+    back_up(workspace, tmp_path / "b.zip")
+    again = restore(tmp_path / "b.zip", tmp_path / "again")
+    assert [path.name for path in again.scores.iterdir()] == [str(newest)]
+    before, after = (ScoreFolder.open(one.scores / str(newest)) for one in (workspace, again))
+    assert (after.probability[:] == before.probability[:]).all()
+
+
+def test_a_version_without_its_scores_is_backed_up_without_them(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    with AnnotationService(workspace) as service:
+        version = made_scores.add_version(service)
+    shutil.rmtree(workspace.scores / str(version))
+    back_up(workspace, tmp_path / "b.zip")
+    assert list(restore(tmp_path / "b.zip", tmp_path / "again").scores.iterdir()) == []
 
 
 def test_what_contracts_froze_comes_back(workspace: Workspace, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -328,6 +329,9 @@ def test_train_and_suggest_find_what_is_bright(labelled: Cli) -> None:
     }
     assert all(0.5 < float(row["probability"]) <= 1 for row in rows)
     assert all(row["reasons"] for row in rows)
+    shutil.rmtree(labelled.folder / "ws" / "scores" / "1")
+    said = labelled("suggest", "-w", "ws")
+    assert "The scores of model version 1 cannot be read, so only frequencies are known" in said
 
 
 def test_suggest_without_a_model_says_so_and_gives_frequencies(labelled: Cli) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import check_cells, check_key, check_source, require
+from annotator.completion import asking
 from annotator.completion.contracts import AUDIT_SOURCE
 from annotator.completion.use_cases import Completion
 from annotator.contradictions import QUEUE as LOOK_AGAIN
@@ -92,7 +93,7 @@ class Deciding:
             event_id = self._write(connection, view, request) if done is None else done.id
             states = view.states(request.image_ids, SUGGESTIONS_SHOWN) if few else ()
             if request.source == AUDIT_SOURCE:
-                states = self.completion.blind(connection, states, view.categories)
+                states = asking.blind(connection, states, view.categories)
             elif done is None and request.source != LOOK_AGAIN:
                 offer_shown(connection, states)
         return DecideResult(

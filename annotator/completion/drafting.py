@@ -161,6 +161,37 @@ class Preview:
         )
 
 
+class NothingSaved(OutOfReach):
+    """Proving a promise would take more answers than it saves.
+
+    Args:
+        promise: that is out of reach.
+        cells: unknown ones.
+        planned_for: plans another target, without the database.
+    """
+
+    def __init__(
+        self, promise: Promise, cells: int, planned_for: Callable[[float], Plan | None]
+    ) -> None:
+        self._promise, self._cells, self._planned_for = promise, cells, planned_for
+        super().__init__(self._words("label more first"))
+
+    def explained(self) -> OutOfReach:
+        """The same with what could be promised instead.
+
+        Takes several plans, each a second where there are millions of cells: only where no
+        transaction waits for it.
+        """
+        nearest = _in_reach(self._promise, self._cells, self._planned_for)
+        return OutOfReach(self._words(nearest))
+
+    def _words(self, instead: str) -> str:
+        return (
+            f"nothing can be decided with {self._promise.words()}: proving it would take more "
+            f"answers than it saves ({counted(self._cells, 'unknown cell')}; {instead})"
+        )
+
+
 def draft(
     connection: Connection, scores: ScoreFolder, labels: Labels, promise: Promise, seed: int
 ) -> Draft:
@@ -175,7 +206,7 @@ def draft(
 
     Raises:
         InvalidInput: if a share is not between 0 and 1.
-        OutOfReach: if nothing can be saved.
+        NothingSaved: if nothing can be saved.
         Conflict: if there is such a proposal already.
     """
     promise.check()
@@ -195,11 +226,7 @@ def draft(
 
     planned = planned_for(promise.target)
     if planned is None:
-        raise OutOfReach(
-            f"nothing can be decided with {promise.words()}: proving it would take more answers "
-            f"than it saves ({counted(len(pool), 'unknown cell')}; "
-            f"{_in_reach(promise, planned_for)})"
-        )
+        raise NothingSaved(promise, len(pool), planned_for)
     allowed = int(promise.target * cells) if finishes else 0
     pool.inside[:] = False
     pool.inside[planned.cells] = True
@@ -212,7 +239,7 @@ _ROUND_SHARES = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 
 """What is tried where a promise is out of reach."""
 
 
-def _in_reach(promise: Promise, planned_for: Callable[[float], Plan | None]) -> str:
+def _in_reach(promise: Promise, cells: int, planned_for: Callable[[float], Plan | None]) -> str:
     """The smallest round share above the one wanted that could be promised, in words."""
     shares = [share for share in _ROUND_SHARES if share > promise.target]
     # A plan takes a second where there are millions of cells, so few of them are tried.
@@ -221,7 +248,10 @@ def _in_reach(promise: Promise, planned_for: Callable[[float], Plan | None]) -> 
     if found is None:
         return "label more first"
     could = f"{per_cent(shares[first], 2)} could be promised now"
-    return f"{could}, by {counted(found.answers, 'blind answer')}; or label more first"
+    asked = found.answers
+    if promise.kind == "reject":
+        asked += min(OUTSIDE_ANSWERS, cells - len(found.cells))
+    return f"{could}, by {counted(asked, 'blind answer')}; or label more first"
 
 
 def preview(drafted: Draft) -> Preview:

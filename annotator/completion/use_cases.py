@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import asking, contracts, drafting, finishing, leaving, pools
+from annotator.completion import contracts, drafting, finishing, leaving, pools
 from annotator.completion.contracts import ContractState
-from annotator.completion.drafting import Draft, Preview, Promise
+from annotator.completion.drafting import Draft, NothingSaved, Preview, Promise
 from annotator.completion.planning import Kind
 from annotator.db import contracts as db
 from annotator.db import store
@@ -23,7 +23,7 @@ from annotator.idempotency import digest_of, done_before
 from annotator.scores import ScoreFolder
 from annotator.settings import Workspace
 from annotator.standing import Checked
-from annotator.types import Category, Contract, Event, ImageState, Labels
+from annotator.types import Contract, Event, Labels
 from annotator.undoing import count_undoable
 
 TakeBack = Callable[[Connection, Event, int | None, str | None, str | None], Event]
@@ -147,7 +147,7 @@ class Completion:
             Conflict: before the first model, or while such a contract is proposed.
         """
         promise = Promise(kind, target, confidence, category_id)
-        with self._database.writing() as connection:
+        with _explaining(), self._database.writing() as connection:
             if user_id is not None:
                 require(store.user(connection, user_id), "user", user_id)
             drafted, version = self._drafted(connection, promise, seed)
@@ -177,7 +177,7 @@ class Completion:
             Conflict: as `propose`.
         """
         promise = Promise(kind, target, confidence, category_id)
-        with self._database.reading() as connection:
+        with _explaining(), self._database.reading() as connection:
             drafted, _ = self._drafted(connection, promise, None)
         return drafting.preview(drafted)
 
@@ -347,15 +347,6 @@ class Completion:
         with self._database.reading() as connection:
             return db.count_open_audits(connection)
 
-    def blind(
-        self,
-        connection: Connection,
-        states: Iterable[ImageState],
-        categories: Sequence[Category],
-    ) -> tuple[ImageState, ...]:
-        """The pictures with the open questions in place of what is known; see `asking.blind`."""
-        return asking.blind(connection, states, categories)
-
     def after_decision(
         self, connection: Connection, source: str, changes: Cells, event_id: int, at: datetime
     ) -> None:
@@ -372,12 +363,17 @@ class Completion:
                 with suppress(WorkspaceError):  # told with the contract; the answer counts
                     self._settled(connection, contract)
 
-    def after_undo(self, connection: Connection, event_id: int) -> None:
-        """Keep contracts and questions true; called inside the undo's transaction."""
-        contracts.after_undo(connection, event_id)
-
 
 _LONGEST_NOTE = 1_000
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Say what could be promised instead of what is refused, when the transaction is over."""
+    try:
+        yield
+    except NothingSaved as refused:
+        raise refused.explained() from None
 
 
 def _is_due(connection: Connection, contract: Contract) -> bool:

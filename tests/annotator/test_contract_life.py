@@ -21,6 +21,8 @@ from typer.testing import CliRunner
 from annotator.cli import app
 from annotator.completion import contracts
 from annotator.completion.contracts import WATCH_ANSWERS
+from annotator.completion.drafting import NothingSaved, Promise
+from annotator.completion.planning import Kind, Plan
 from annotator.completion.pools import Pool
 from annotator.db import contracts as db
 from annotator.errors import Conflict, InvalidInput, NotFound, OutOfReach, WorkspaceError
@@ -148,15 +150,38 @@ def test_a_preview_tells_what_the_proposal_then_asks(
     }
 
 
-def test_a_promise_out_of_reach_names_the_smallest_that_is_not(made: Contracted) -> None:
+@pytest.mark.parametrize("kind", ["accept", "reject"])
+def test_a_promise_out_of_reach_names_the_smallest_that_is_not(
+    made: Contracted, kind: Kind
+) -> None:
     with pytest.raises(OutOfReach) as refused:
-        made.completion.preview("accept", target=0.0001)
+        made.completion.preview(kind, target=0.0001)
     named = re.search(r"([\d.]+) % could be promised now, by ([\d,]+) blind", str(refused.value))
     assert named is not None
-    told = made.completion.preview("accept", target=float(named[1]) / 100)
+    told = made.completion.preview(kind, target=float(named[1]) / 100)
     assert f"{told.questions:,}" == named[2]
     with pytest.raises(OutOfReach, match="label more first"):
         made.completion.preview("accept", target=0.1, confidence=1 - 2**-53)
+
+
+def test_what_could_be_promised_instead_is_sought_outside_the_transaction() -> None:
+    tried: list[float] = []
+
+    def planned_for(target: float) -> Plan | None:
+        tried.append(target)
+        return Plan(np.arange(50), 30, 1.0) if target >= 0.05 else None
+
+    refused = NothingSaved(Promise("reject", 0.01), 70, planned_for)
+    assert (tried, "label more first" in str(refused)) == ([], True)
+    assert "5 % could be promised now, by 50 blind answers" in str(refused.explained())
+
+
+def test_a_refused_proposal_names_the_same_as_its_preview(made: Contracted) -> None:
+    with pytest.raises(OutOfReach) as previewed:
+        made.completion.preview("accept", target=0.0001)
+    with pytest.raises(OutOfReach, match="could be promised now") as proposed:
+        made.completion.propose(made.project.ana, "accept", target=0.0001)
+    assert str(proposed.value) == str(previewed.value)
 
 
 def test_a_preview_is_refused_as_the_proposal_would_be(made: Contracted) -> None:

@@ -228,7 +228,7 @@ def _as_the_tool(project: _Project) -> Iterator[Step]:
         project.tell(f"finishing now would take {planned[-1]} blind answers", 0.0)
         wanted = project.wanted(team.spent.focus)
         number += 1
-        if planned[-1] is not None and not worth_a_round(planned, wanted):
+        if not worth_a_round(planned, team.spent.round_of(wanted)):
             if project.policy.sweeps_present:
                 team.sweep()
                 probability = project.train(number)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from annotator.simulation.play import Game, Step
+from annotator.simulation.policies import POLICIES
 from annotator.simulation.report import Played
-from annotator.simulation.tool import Spent
+from annotator.simulation.tool import RULE, Spent
 from hst_core.files import write_atomically
 
 FOLDER = "played"
@@ -19,9 +20,10 @@ _BY_CATEGORY = ("wrong", "found", "called", "known")
 
 
 def path_of(out: Path, game: Game) -> Path:
-    """Where the course of a game is kept; another setting, another name."""
+    """Where the course of a game is kept; another setting or another rule, another name."""
     settings = "-".join(str(value) for value in asdict(game).values())
-    return out / FOLDER / f"{settings}.json"
+    rule = f"-rule-{RULE}" if POLICIES[game.policy].finishes else ""
+    return out / FOLDER / f"{settings}{rule}.json"
 
 
 def save(path: Path, played: Played) -> None:

@@ -31,6 +31,9 @@ LEAST_DOUBT = 0.002
 
 CONFIDENCE = 0.95
 
+RULE = 2
+"""Number of the rule by which a project is played; one more whenever its course may change."""
+
 Answer = Callable[[NDArray[np.int8]], NDArray[np.int8]]
 """What the annotator says to cells of these true states [n]."""
 
@@ -62,6 +65,10 @@ class Spent:
         usual = FOCUS_SECONDS * answers
         other = self.other_seconds + seconds - usual
         return replace(self, focus=self.focus + answers, other_seconds=other)
+
+    def round_of(self, counted: int) -> int:
+        """All answers of a round in which so many count, at the share so far."""
+        return counted + round(counted * self.uncounted / max(self.answers, 1))
 
     def copy(self) -> Spent:
         """As it is now."""
@@ -96,9 +103,10 @@ class Team:
 
     Attributes:
         service: of the workspace.
-        truth: 0 where a cell does not count; such cells are answered as the model suggests, so
-            that they are decided and never wrong. They are asked about like any other, but their
-            answers are told apart: no other policy is charged for them.
+        truth: 0 where a cell does not count. On Focus and among blind questions such a cell is
+            asked about like any other and answered as the model suggests, on Browse and Sweep it
+            is passed over; a contract decides what is left of them. They are never wrong, and
+            their answers are told apart: no other policy is charged for them.
         answer: turns the truth into what is said.
         name: of everybody in it, with a number.
         spent: so far.
@@ -276,19 +284,15 @@ def worth_a_round(planned: Sequence[int | None], answers: int) -> bool:
     Args:
         planned: blind answers that finishing would take, after each training so far; None where
             no number would do.
-        answers: of a round.
+        answers: of a round, those to cells without a true state included as they are in a plan.
     """
-    now, before = (0.0 if n is None else max(n, 1) ** -0.5 for n in _last_two(planned))
-    if not now:
+    if not planned or planned[-1] is None:
         return True
+    if len(planned) == 1:  # nothing tells yet what a round brings: at most all of them
+        return planned[-1] > answers
+    now, before = (0.0 if n is None else max(n, 1) ** -0.5 for n in (planned[-1], planned[-2]))
     later = (now + _LESS_EACH_ROUND * max(now - before, 0.0)) ** -2
     return bool(now**-2 - later > answers)
-
-
-def _last_two(planned: Sequence[int | None]) -> tuple[int | None, int | None]:
-    """The newest, and the one before it."""
-    newest, before = [None, None, *planned][:-3:-1]
-    return newest, before
 
 
 _LESS_EACH_ROUND = 0.7

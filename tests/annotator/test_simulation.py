@@ -18,7 +18,7 @@ from annotator.simulation import results
 from annotator.simulation.play import Game, Step, games_of
 from annotator.simulation.policies import POLICIES, Seeking
 from annotator.simulation.report import Played, finished, summary
-from annotator.simulation.tool import Spent, Team, doubt_for, worth_a_round
+from annotator.simulation.tool import RULE, Spent, Team, doubt_for, worth_a_round
 from benchmarks.made_scores import MadeScores
 
 
@@ -95,6 +95,8 @@ def test_a_contract_is_played_once_per_target_and_others_to_the_lowest() -> None
 
 
 def test_another_round_is_played_only_while_it_spares_more_blind_answers_than_it_takes() -> None:
+    assert worth_a_round([700], 600)  # nothing tells yet what a round brings
+    assert not worth_a_round([500], 600)
     assert worth_a_round([None, None], 100)
     assert worth_a_round([None, 5_000, 2_000], 600)
     assert worth_a_round([6_000, 2_000], 600)
@@ -132,6 +134,13 @@ def test_a_played_project_is_kept_and_read_back(tmp_path: Path) -> None:
     assert back.steps[0].spent == played.steps[0].spent
     assert back.steps[0].wrong.tolist() == [5]
     assert results.path_of(tmp_path, Game("tool", seed=3)) != path
+    assert f"rule-{RULE}" in path.name  # played by another rule it is another game
+    assert "rule" not in results.path_of(tmp_path, Game("stack")).name
+
+
+def test_a_round_counts_questions_about_cells_without_a_true_state_as_a_plan_does() -> None:
+    assert Spent().round_of(600) == 600
+    assert Spent(focus=900, blind=100, uncounted=50).round_of(600) == 630
 
 
 def test_answers_to_cells_without_a_true_state_are_told_apart(

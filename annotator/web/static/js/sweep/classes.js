@@ -1,4 +1,4 @@
-// The list of classes, and which one is open.
+// The list of categories, and which one is open.
 
 import { fold, prepare, fit } from "../focus/typeahead.js";
 import { announce, waitingOf } from "./state.js";
@@ -34,7 +34,7 @@ export function takeMinimum(state, { minimum }) {
   return [{ ...state, minimum }, [{ type: "minimum", minimum }]];
 }
 
-/** Open a class. */
+/** Open a category. */
 export function choose(state, { category }) {
   if (!state.classes.has(category)) return [state, []];
   if (category === state.category && state.page) return [state, [{ type: "focusTile" }]];
@@ -42,7 +42,7 @@ export function choose(state, { category }) {
   return [announce(next, `Opening ${state.classes.get(category).name}`), [...leave(state), ...effects]];
 }
 
-/** The next class in the list that has something to sweep, from the top when none is open. */
+/** The next category in the list that has something to sweep, from the top when none is open. */
 export function chooseNext(state) {
   const from = state.order.indexOf(state.category);
   const order = [...state.order.slice(from + 1), ...state.order.slice(0, Math.max(from, 0))];
@@ -61,7 +61,7 @@ export function chooseSide(state, { side }) {
   return [next, [...leave(state), { type: "list", side, resort: true }, ...effects]];
 }
 
-/** Classes that fit what is typed, best first; without a word all, as listed. */
+/** Categories that fit what is typed, best first; without a word all, as listed. */
 export function found(state, prepared) {
   const query = fold(state.query.trim());
   if (!query) return state.order;
@@ -83,7 +83,7 @@ function closed(state, category) {
   return { ...state, category, page: null, ahead: [], fetching: false, ended: null, problem: null };
 }
 
-/** Give back what was fetched for the class that is left. */
+/** Give back what was fetched for the category that is left. */
 function leave(state) {
   return [state.page, ...state.ahead].filter(Boolean).flatMap(giveBack);
 }

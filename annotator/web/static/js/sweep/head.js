@@ -1,4 +1,4 @@
-// The line above the tiles: class, side, how right past suggestions were, what Enter will do.
+// The line above the tiles: category, side, how right past suggestions were, what Enter will do.
 
 import { attr, h, set } from "../dom.js";
 import { grouped, plural } from "../words.js";

@@ -1,4 +1,4 @@
-// The list of classes: how many cells wait, how right past suggestions were, and a field to find one.
+// The list of categories: how many cells wait, how right past suggestions were, and a field to find one.
 
 import { attr, h, keyed, set } from "../dom.js";
 import { grouped, percent } from "../words.js";

@@ -16,8 +16,8 @@ export function initialState() {
     order: [], // category ids as listed; stays while the numbers change
     listed: false, // the list is here
     listModel: null, // model version of the list
-    minimum: 0.95, // precision below which a class is pointed to Focus
-    query: "", // what is typed to find a class
+    minimum: 0.95, // precision below which a category is pointed to Focus
+    query: "", // what is typed to find a category
     category: null, // id of the open one
     side: "present",
     page: null, // see `opened` in pages.js
@@ -91,7 +91,7 @@ export function shareText(share) {
   return `${percent(share.right / share.total)} of ${grouped(share.total)} right (${low}–${high} %)`;
 }
 
-/** Cells of a class that wait on a side. */
+/** Cells of a category that wait on a side. */
 export function waitingOf(one, side) {
   return (side === "absent" ? 0 : one.present) + (side === "present" ? 0 : one.absent);
 }

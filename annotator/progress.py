@@ -1,8 +1,12 @@
 """How labelling went over time: pure functions of counts by minute, source and person.
 
-A minute counts two things. *Net* is how many cells became known, less those that became unknown
-again; summed from the beginning it is the number of known cells at any time. *Decided* is how many
-cells people decided one by one or page by page, less those they took back; imports do not count.
+A cell is counted where its label comes from now: at the source and by the person of the decision
+that holds. A minute counts two things. *Net* is how many more cells a source and a person held
+after it than before; summed from the beginning it is the number of known cells at any time.
+*Decided* is how many cells are known by a decision made in that minute: what was taken back,
+removed or decided again since then is not among them. Summed over all of time both are the same, so
+whatever is counted from here agrees; of what was imported, carried over by a merge or decided under
+a contract, `Activity.by_hand` says that no person decided it cell by cell.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from numpy.typing import NDArray
 MOST_POINTS = 240
 """Points in time on a chart; more cannot be told apart."""
 
+IMPORTED, MERGED, AUTOMATIC = "import", "categories", "contract"
+"""Sources of what no person decided cell by cell; all other sources are a person's decisions."""
+
 Ints = NDArray[np.int64]
 
 
@@ -29,8 +36,9 @@ class Activity:
         minutes: [n] minutes since 1970 in UTC, ascending.
         sources: [n] where it was done: ``focus``, ``sweep``, ``import``, …
         user_ids: [n] 0 where no person stands behind it.
-        net: [n] cells that became known, less those that became unknown.
-        decided: [n] cells that people decided, less those taken back.
+        net: [n] cells held more than before.
+        decided: [n] cells known now by a decision of that minute; rows of the same minute, source
+            and person add up.
     """
 
     minutes: Ints
@@ -45,6 +53,11 @@ class Activity:
         columns = tuple(zip(*sorted(rows), strict=True)) or ((),) * 5
         kinds = (np.int64, np.str_, np.int64, np.int64, np.int64)
         return cls(*(np.array(c, dtype=k) for c, k in zip(columns, kinds, strict=True)))
+
+    @property
+    def by_hand(self) -> NDArray[np.bool_]:
+        """[n] whether a person decided these cells: one, a page or a selection at a time."""
+        return ~np.isin(self.sources, [IMPORTED, MERGED, AUTOMATIC])
 
     def joined(self, later: Activity) -> Activity:
         """Both together; quick where ``later`` begins no earlier than this ends."""
@@ -78,8 +91,8 @@ class Person:
 
     Attributes:
         user_id: 0 for what no person stands behind.
-        decided: cells decided one by one or page by page, less those taken back.
-        known: cells that are known by this person's doing, imports included, less taken back.
+        decided: known cells that this person decided by hand.
+        known: known cells by this person's doing: with imports, merges and contracts.
         last: minutes since 1970 of the last doing.
     """
 
@@ -95,8 +108,8 @@ By = Literal["source", "person"]
 def known_over_time(activity: Activity, by: By, now: datetime | None = None) -> Series:
     """Known cells at points in time, by where or by whom they were decided.
 
-    What somebody takes back is taken from where it had been counted, so that the sum is the number
-    of known cells at each point. Who or what never changed that number is left out.
+    What is taken back or decided again is taken from where it had been counted, so that the sum is
+    the number of known cells at each point. Who or what never changed that number is left out.
 
     Args:
         activity: all of it.
@@ -117,7 +130,7 @@ def known_over_time(activity: Activity, by: By, now: datetime | None = None) -> 
 
 
 def decided_per_minute(activity: Activity, now: datetime, minutes: int, bins: int) -> Series:
-    """Decided cells per bin of the last while, by person.
+    """Cells decided by hand per bin of the last while, by person.
 
     Args:
         activity: all of it.
@@ -132,34 +145,33 @@ def decided_per_minute(activity: Activity, now: datetime, minutes: int, bins: in
     last = _minute(now) + 1
     starts = last - width * np.arange(bins, 0, -1, dtype=np.int64)
     place = (activity.minutes - starts[0]) // width
-    recent = (place >= 0) & (place < bins) & (activity.decided != 0)
+    recent = (place >= 0) & (place < bins) & activity.by_hand & (activity.decided != 0)
     values: dict[str | int, Ints] = {}
     for key, mine in _groups(activity, "person"):
         chosen = mine & recent
-        if chosen.any():
-            sums = np.bincount(
-                place[chosen], weights=activity.decided[chosen], minlength=bins
-            ).astype(np.int64)
-            values[key] = np.maximum(sums, 0)
+        sums = np.bincount(place[chosen], weights=activity.decided[chosen], minlength=bins)
+        if sums.any():
+            values[key] = sums.astype(np.int64)
     return Series(starts, _largest_first(values))
 
 
 def people(activity: Activity) -> dict[int, Person]:
     """What each person did, by user id."""
-    found = {}
+    found, by_hand = {}, activity.by_hand
+    did = (activity.net >= 0) & (activity.decided >= 0)  # not what others took away
     for key, mine in _groups(activity, "person"):
         found[int(key)] = Person(
             int(key),
-            int(activity.decided[mine].sum()),
+            int(activity.decided[mine & by_hand].sum()),
             int(activity.net[mine].sum()),
-            int(activity.minutes[mine].max()),
+            int(activity.minutes[mine & did].max(initial=0)),
         )
     return found
 
 
 def decided_since(activity: Activity, start: datetime) -> tuple[int, int]:
-    """Cells that people decided since a time, and by how many people."""
-    since = activity.minutes >= _minute(start)
+    """Known cells that people decided by hand since a time, and how many people did."""
+    since = activity.by_hand & (activity.minutes >= _minute(start))
     sums = {
         key: int(activity.decided[mine & since].sum()) for key, mine in _groups(activity, "person")
     }

@@ -1,8 +1,11 @@
 """Where a project stands: pure functions of what the service counts.
 
 *Single answers* are known cells that somebody decided one at a time; *pages* those decided on pages
-of Sweep; *automatic* those decided under a contract; *brought* those that were there already, from
-an import. Together they are the known cells. Asking everything would take one answer per cell.
+of Sweep; *browse* those decided on Browse, alone or as a selection: these three are by hand.
+*Automatic* are those decided under a contract; *brought* those that were there already, from an
+import; *merged* those carried over when categories were merged. Each cell counts where its label
+comes from now, and together they are the known cells. Asking everything would take one answer per
+cell.
 
 *Still wrong* speaks only of cells that a contract decided, since only these are checked by blind
 answers to a random sample. Each contract and category stands alone: two contracts are checked at
@@ -12,17 +15,15 @@ It takes the blind answers themselves for right, and supposes that nobody leaves
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from annotator.precision import Share
-from annotator.progress import Activity
+from annotator.progress import AUTOMATIC, IMPORTED, MERGED, Activity
 from annotator.wording import counted, per_cent
 
-PAGES = frozenset({"sweep"})
-AUTOMATIC = frozenset({"contract"})
-BROUGHT = frozenset({"import", "categories"})
+PAGES, BROWSE = "sweep", "browse"
 
 SURE = 0.9
 """Lower end of the interval of past suggestions from which a page of Sweep is advised."""
@@ -32,15 +33,22 @@ SURE = 0.9
 class Effort:
     """Known cells by how they were decided; see the module."""
 
-    single: int
-    pages: int
-    automatic: int
-    brought: int
+    single: int = 0
+    pages: int = 0
+    browse: int = 0
+    automatic: int = 0
+    brought: int = 0
+    merged: int = 0
+
+    @property
+    def by_hand(self) -> int:
+        """Those that a person decided."""
+        return self.single + self.pages + self.browse
 
     @property
     def known(self) -> int:
         """All of them."""
-        return self.single + self.pages + self.automatic + self.brought
+        return self.by_hand + self.automatic + self.brought + self.merged
 
 
 @dataclass(frozen=True)
@@ -126,16 +134,19 @@ class Step:
 
 def effort(activity: Activity) -> Effort:
     """Known cells by how they were decided."""
-    net: Mapping[str, int] = {
-        source: int(activity.net[activity.sources == source].sum())
-        for source in set(activity.sources.tolist())
-    }
 
-    def of(sources: frozenset[str]) -> int:
-        return sum(count for source, count in net.items() if source in sources)
+    def of(source: str) -> int:
+        return int(activity.net[activity.sources == source].sum())
 
-    pages, automatic, brought = of(PAGES), of(AUTOMATIC), of(BROUGHT)
-    return Effort(sum(net.values()) - pages - automatic - brought, pages, automatic, brought)
+    by_hand = int(activity.net[activity.by_hand].sum())
+    return Effort(
+        single=by_hand - of(PAGES) - of(BROWSE),
+        pages=of(PAGES),
+        browse=of(BROWSE),
+        automatic=of(AUTOMATIC),
+        brought=of(IMPORTED),
+        merged=of(MERGED),
+    )
 
 
 def effort_words(done: Effort, cells: int) -> str:
@@ -143,11 +154,17 @@ def effort_words(done: Effort, cells: int) -> str:
     if not cells:
         return "There is nothing to ask yet."
     asking = f"To answer every cell by hand takes {counted(cells, 'answer')}."
-    parts = [
-        (done.single, f"{done.single:,} answered one at a time"),
+    hand = [
+        (done.single, f"{done.single:,} one at a time"),
         (done.pages, f"{done.pages:,} on pages of Sweep"),
+        (done.browse, f"{done.browse:,} on Browse"),
+    ]
+    by_hand = ", ".join(text for count, text in hand if count)
+    parts = [
+        (done.by_hand, f"{done.by_hand:,} decided by hand ({by_hand})"),
         (done.automatic, f"{done.automatic:,} decided under contracts, without an answer for each"),
         (done.brought, f"{done.brought:,} from an import"),
+        (done.merged, f"{done.merged:,} carried over from merged categories"),
     ]
     told = "; ".join(text for count, text in parts if count)
     return f"{asking} Known so far: {told}." if told else f"{asking} None is known yet."

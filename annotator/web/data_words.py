@@ -13,7 +13,7 @@ from annotator.wording import counted, moment
 Rows = list[list[str]]
 
 COUNT_COLUMNS = ["Category", "Present", "Absent", "Unknown"]
-PEOPLE_COLUMNS = ["Name", "Cells decided", "With imports", "Last active"]
+PEOPLE_COLUMNS = ["Name", "Decided by hand", "With imports and contracts", "Last active"]
 CHANGE_COLUMNS = ["When", "Who", "What", "Cells", "State"]
 
 _SOME = 5

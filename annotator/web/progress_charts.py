@@ -69,9 +69,9 @@ def sentence(status: Status, activity: Activity, now: datetime) -> str:
     )
     decided, people = decided_since(activity, day_start(now))
     if not decided:
-        return f"{text} Nothing decided today yet."
+        return f"{text} Nothing decided by hand today yet."
     who = "person" if people == 1 else "people"
-    return f"{text} {decided:,} decided today by {people:,} {who}."
+    return f"{text} {decided:,} decided by hand today by {people:,} {who}."
 
 
 def known_chart(

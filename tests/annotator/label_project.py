@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select
@@ -87,9 +89,32 @@ class Project:
         for image_id, number in zip(image_ids.tolist(), known.tolist(), strict=True):
             assert number == sum(i == image_id for i, _ in table)
         status = self.service.status()
+        self._check_activity(table)
         assert status.images == len(known)
         assert status.images_untouched == np.count_nonzero(known == 0)
         assert status.images_open == np.count_nonzero(known < len(categories))
+
+    def _check_activity(self, table: Mapping[tuple[int, int], Row]) -> None:
+        """Every cell is counted once, where the decision that holds was made."""
+        with self.service.database.reading() as connection:
+            e = schema.event.c
+            statement = select(e.id, e.kind, e.source, e.user_id, e.at)
+            made = {ident: facts for ident, *facts in connection.execute(statement)}
+        held: Counter[tuple[str, int]] = Counter()
+        decided: Counter[tuple[int, str, int]] = Counter()
+        for _, event, _ in table.values():
+            kind, source, user, at = made[event]
+            who = ("categories" if kind == "category" else source, user or 0)
+            held[who] += 1
+            decided[int(at.timestamp()) // 60, *who] += 1
+        found = self.service.activity()
+        counted: tuple[Counter[Any], Counter[Any]] = Counter(), Counter()
+        for minute, source, user, net, standing in zip(
+            *(getattr(found, field.name).tolist() for field in fields(found)), strict=True
+        ):
+            counted[0][source, user] += net
+            counted[1][minute, source, user] += standing
+        assert counted == (held, decided)
 
     def add_version(
         self, scores: MadeScores | None = None, *, waiting: Mapping[int, str] | None = None

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_project import Project
 
+from annotator.browse_decisions import Selection
+from annotator.browsing import Order
 from annotator.progress import (
     MOST_POINTS,
     Activity,
@@ -18,6 +20,7 @@ from annotator.progress import (
     known_over_time,
     people,
 )
+from annotator.standing import Effort, effort
 from annotator.types import CellBatch
 
 NOON = datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)
@@ -47,10 +50,17 @@ def test_the_log_is_summed_by_minute_source_and_person(any_project: Project) -> 
             strict=True,
         )
     )
-    assert rows == [("focus", 1, 3, 3), ("focus", 2, 0, 1), ("import", 2, 2, 0)]
-    start = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    assert found.minutes[0] == start.timestamp() // 60
-    assert found.minutes[1] - found.minutes[0] == 5
+    minutes = (
+        found.minutes - int(datetime(2026, 1, 2, 3, 4, tzinfo=UTC).timestamp()) // 60
+    ).tolist()
+    assert [(minute, *row) for minute, row in zip(minutes, rows, strict=True) if any(row[2:])] == [
+        (0, "focus", 1, 0, -1),  # what bo decided again holds by bo's decision
+        (0, "focus", 1, 3, 3),
+        (5, "focus", 1, -1, 0),
+        (5, "focus", 2, 0, 1),
+        (5, "focus", 2, 1, 0),
+        (5, "import", 2, 2, 2),
+    ]
 
 
 def test_the_sum_is_the_number_of_known_cells_whatever_was_taken_back(
@@ -69,9 +79,76 @@ def test_the_sum_is_the_number_of_known_cells_whatever_was_taken_back(
     assert found.net.sum() == service.status().known == 3
     # What ana took back was bo's doing.
     assert {p.user_id: (p.known, p.decided) for p in people(found).values()} == {
-        project.ana: (3, 4),
+        project.ana: (3, 3),
         project.bo: (0, 0),
     }
+
+
+def test_a_cell_counts_at_the_source_that_it_has_after_its_category_came_back(
+    any_project: Project,
+) -> None:
+    service = any_project.service
+    any_project.decide(any_project.ana, (1, 1, 1), (1, 2, -1))
+    deleted = service.category_changes.remove(any_project.bo, 1, key="gone")
+    assert effort(service.activity()) == Effort(single=1)
+    service.undo(any_project.bo, key="back", event_id=deleted.event_id)
+    assert effort(service.activity()) == Effort(single=2)
+
+
+def test_what_a_person_corrects_is_that_persons_and_no_import_any_more(
+    any_project: Project,
+) -> None:
+    service = any_project.service
+    service.import_decisions([CellBatch.of([(1, 1, 1), (2, 1, 1), (3, 1, 1)])])
+    any_project.decide(any_project.ana, (1, 1, -1), (2, 1, 1))
+    assert effort(service.activity()) == Effort(single=2, brought=1)
+    any_project.undo(any_project.ana)
+    assert effort(service.activity()) == Effort(brought=3)
+
+
+def test_an_import_taken_back_is_not_taken_from_who_takes_it_back(any_project: Project) -> None:
+    service = any_project.service
+    any_project.decide(any_project.ana, (2, 2, 1))
+    report = service.import_decisions([CellBatch.of([(1, 1, 1)])])
+    service.undo(any_project.ana, key="back", event_id=report.event_id)
+    assert people(service.activity())[any_project.ana].known == 1
+
+
+def test_a_decision_on_browse_is_a_persons_decision_in_every_count(any_project: Project) -> None:
+    service, ana = any_project.service, any_project.ana
+    any_project.decide(ana, (6, 1, 1))
+    shown = service.browser.search(None, Order())
+    for state, known in ((1, 4), (0, 1)):
+        selection = Selection(shown.name, ((0, 3),))
+        check = service.browser.preview(selection, 2).check
+        service.browser.decide(
+            ana, selection, 2, state, check=check, overwrite=False, key=f"bulk {state}"
+        )
+        found = service.activity()
+        assert effort(found) == Effort(single=1, browse=known - 1)
+        assert people(found)[ana].decided == people(found)[ana].known == known
+        now = any_project.clock()
+        assert decided_since(found, day_start(now)) == (known, 1)
+        assert decided_per_minute(found, now, 60, 60).values[ana].sum() == known
+
+
+def test_confirming_counts_when_it_was_done_and_once(any_project: Project) -> None:
+    service, ana = any_project.service, any_project.ana
+    any_project.decide(ana, (1, 1, 1), (2, 1, 1))
+    any_project.clock.forward(days=1)
+    any_project.decide(ana, (1, 1, 1))
+    found, now = service.activity(), any_project.clock()
+    assert decided_since(found, day_start(now)) == (1, 1)
+    assert people(found)[ana].decided == effort(found).by_hand == 2
+
+
+def test_who_is_corrected_was_not_active_then(any_project: Project) -> None:
+    any_project.decide(any_project.ana, (1, 1, 1))
+    any_project.clock.forward(minutes=30)
+    any_project.decide(any_project.bo, (1, 1, -1))
+    found = people(any_project.service.activity())
+    assert found[any_project.bo].last - found[any_project.ana].last == 30
+    assert found[any_project.ana].decided == 0
 
 
 def test_new_events_are_added_to_what_was_summed(project: Project) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.precision import Share
-from annotator.progress import Activity
+from annotator.progress import Activity, people
 from annotator.standing import (
     Effort,
     Facts,
@@ -84,27 +84,29 @@ def test_without_blind_answers_no_figure_is_given() -> None:
     assert wrong_words(Share(50, 50)) == "0 % (0 % to 7.1 %)"
 
 
-SOURCES = st.sampled_from(["focus", "sweep", "contract", "import", "audit", "anything"])
+SOURCES = st.sampled_from(
+    ["focus", "sweep", "browse", "contract", "import", "audit", "any", "categories"]
+)
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), SOURCES, st.integers(0, 3), st.integers(-5, 50))))
 def test_every_known_cell_is_counted_once(rows: list[tuple[int, str, int, int]]) -> None:
-    done = effort(Activity.of([(*row, 0) for row in rows]))
+    found = Activity.of([(*row, row[3]) for row in rows])
+    done = effort(found)
     assert done.known == sum(row[3] for row in rows)
     assert done.automatic == sum(row[3] for row in rows if row[1] == "contract")
+    assert done.by_hand == sum(person.decided for person in people(found).values())
 
 
 def test_effort_is_told_against_asking_everything() -> None:
-    assert effort_words(Effort(10, 20, 1_000, 5), 5_000) == (
-        "To answer every cell by hand takes 5,000 answers. Known so far: 10 answered one at a "
-        "time; 20 on pages of Sweep; 1,000 decided under contracts, without an answer for each; "
-        "5 from an import."
+    assert effort_words(Effort(10, 20, 3, 1_000, 5, 2), 5_000) == (
+        "To answer every cell by hand takes 5,000 answers. Known so far: 33 decided by hand (10 "
+        "one at a time, 20 on pages of Sweep, 3 on Browse); 1,000 decided under contracts, without "
+        "an answer for each; 5 from an import; 2 carried over from merged categories."
     )
 
 
 def test_effort_does_not_speak_of_what_there_is_none_of() -> None:
-    assert effort_words(Effort(0, 0, 0, 7), 50).endswith("Known so far: 7 from an import.")
-    assert effort_words(Effort(0, 0, 0, 0), 1).startswith(
-        "To answer every cell by hand takes 1 answer"
-    )
-    assert effort_words(Effort(0, 0, 0, 0), 0) == "There is nothing to ask yet."
+    assert effort_words(Effort(brought=7), 50).endswith("Known so far: 7 from an import.")
+    assert effort_words(Effort(), 1).startswith("To answer every cell by hand takes 1 answer")
+    assert effort_words(Effort(), 0) == "There is nothing to ask yet."

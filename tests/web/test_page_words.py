@@ -74,9 +74,9 @@ def test_where_the_project_stands_in_one_line() -> None:
     minute = int(NOW.timestamp() // 60)
     activity = Activity.of([(minute, "focus", 1, 300, 300), (minute, "sweep", 2, 10, 10)])
     assert sentence(SOME, activity, NOW) == (
-        "12,340 of 50,160 cells known (24.6 %). 310 decided today by 2 people."
+        "12,340 of 50,160 cells known (24.6 %). 310 decided by hand today by 2 people."
     )
-    assert "Nothing decided today" in sentence(SOME, Activity.of([]), NOW)
+    assert "Nothing decided by hand today" in sentence(SOME, Activity.of([]), NOW)
     assert sentence(NOTHING, activity, NOW) == "There are no pictures yet."
 
 

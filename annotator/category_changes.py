@@ -463,8 +463,14 @@ def told_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in summary.items() if k not in ("row", "kept", "moved", "contracts")}
 
 
-def ends_words(proposals: int) -> str:
-    """That proposals end with a category, as a sentence with a space before it; or nothing."""
+def ends_words(proposals: int, *, done: bool = False) -> str:
+    """That proposals end with a category, as a sentence with a space before it; or nothing.
+
+    Args:
+        proposals: how many.
+        done: the category is gone already.
+    """
     if not proposals:
         return ""
-    return f" {counted(proposals, 'proposed contract')} over several categories will end."
+    ends = "ended" if done else "will end"
+    return f" {counted(proposals, 'proposed contract')} over several categories {ends}."

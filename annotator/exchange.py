@@ -237,7 +237,7 @@ def import_labels(
             "out with --skip-missing)"
         )
     new = new_categories(table.categories, service.categories(), add_categories)
-    categories = service.add_categories(table.categories)
+    categories = service.add_categories(table.categories, user_id)
     rows = np.flatnonzero(match.ids >= 0)
     rows = rows[np.argsort(match.ids[rows])]
     present, absent = (int((table.states[rows] == state).sum()) for state in (1, -1))

@@ -79,19 +79,20 @@ def categories_merge(
     with service_of(workspace) as service:
         going, staying = category_of(service, name), category_of(service, into)
         found = service.category_changes.preview_merge(going, staying)
-        say(
-            f"{counted(found.carried, 'cell')} to carry over, {found.equal:,} agreeing, "
-            f"{found.present_absent:,} present in {name} and absent in {into}, "
-            f"{found.absent_present:,} the other way round.{ends_words(found.proposals)}"
+        cells = counted(found.carried, "cell")
+        conflicts = (
+            f"{found.equal:,} agreeing, {found.present_absent:,} present in {name} and absent in "
+            f"{into}, {found.absent_present:,} the other way round."
         )
         if not yes:
+            say(f"{cells} to carry over, {conflicts}{ends_words(found.proposals)}")
             say("Nothing was changed; add --yes to merge.")
             return
-        _tell_changed(
-            service.category_changes.merge(
-                user_of(service, user), going, staying, on_conflict=on_conflict, key=new_key()
-            )
+        done = service.category_changes.merge(
+            user_of(service, user), going, staying, on_conflict=on_conflict, key=new_key()
         )
+        say(f"{cells} carried over, {conflicts}{ends_words(found.proposals, done=True)}")
+        _tell_changed(done)
 
 
 @categories_app.command("delete")
@@ -109,13 +110,16 @@ def categories_delete(
         category = category_of(service, name)
         found = service.category_changes.preview_removal(category)
         cells = counted(found.present + found.absent, "known cell")
-        ends = ends_words(found.proposals)
-        say(f"{cells} will be unknown: {found.present:,} present, {found.absent:,} absent.{ends}")
+        states = f"{found.present:,} present, {found.absent:,} absent"
         if not yes:
+            say(f"{cells} will be unknown: {states}.{ends_words(found.proposals)}")
             say("Nothing was changed; add --yes to delete.")
             return
         changes, who = service.category_changes, user_of(service, user)
-        _tell_changed(changes.remove(who, category, key=new_key()))
+        done = changes.remove(who, category, key=new_key())
+        became = "is" if found.present + found.absent == 1 else "are"
+        say(f"{cells} {became} unknown now: {states}.{ends_words(found.proposals, done=True)}")
+        _tell_changed(done)
 
 
 @categories_app.command("move")

@@ -20,7 +20,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
@@ -105,6 +105,11 @@ def create_app(
     def unknown(rest: str) -> JSONResponse:
         text = f"there is no /api/{rest} (see {PREFIX}/openapi.json)"
         return JSONResponse({"error": text, "kind": "NotFound"}, status_code=404)
+
+    # Where programs look for a description; Gradio would describe its own inner workings there.
+    @app.get("/openapi.json", include_in_schema=False)
+    def described() -> RedirectResponse:
+        return RedirectResponse(f"{PREFIX}/openapi.json")
 
     static = f"/static/{_digest(STATIC)}"
     app.mount(static, _Forever(directory=STATIC))

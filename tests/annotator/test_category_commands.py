@@ -35,6 +35,7 @@ def test_a_merge_is_told_first_and_done_with_yes(run: Run) -> None:
     assert "1 cell to carry over, 0 agreeing, 1 present in cup and absent" in told
     assert "cup" in run("list")
     done = run("merge", "cup", "dining table", "--on-conflict", "present", "--yes")
+    assert "1 cell carried over, 0 agreeing, 1 present in cup and absent" in done
     assert "4 cells changed" in done
     assert "cup" not in run("list")
     event = done.split("undo ")[1].split()[0]
@@ -47,7 +48,9 @@ def test_rename_move_and_delete(run: Run) -> None:
     run("move", "mug", "9")
     assert run("list").splitlines()[-1].startswith("mug")
     assert "2 present, 0 absent" in run("delete", "mug")
-    run("delete", "mug", "--yes")
+    done = run("delete", "mug", "--yes")
+    assert "2 known cells are unknown now: 2 present, 0 absent" in done
+    assert "will" not in done
     assert "mug" not in run("list")
 
 

@@ -165,6 +165,12 @@ def test_new_categories_are_added_only_when_told(service: AnnotationService) -> 
     assert import_labels(service, table([[1]]), add_categories=True).new_categories == ["cup"]
 
 
+def test_who_imports_adds_the_new_categories(service: AnnotationService) -> None:
+    ana = service.ensure_user("ana").id
+    import_labels(service, table([[1]]), user_id=ana, add_categories=True)
+    assert [event.user_id for event in service.category_changes.history()] == [ana, ana]
+
+
 @pytest.mark.parametrize("names", [["Cup"], ["ｃｕｐ"]])
 def test_a_category_that_only_looks_alike_stops_the_import(
     service: AnnotationService, names: list[str]

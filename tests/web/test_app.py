@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from web_site import NAMES, Site
@@ -60,6 +61,14 @@ def test_the_api_is_described_with_examples(site: Site) -> None:
         if not route.get("description")
     ]
     assert undocumented == []
+
+
+def test_the_description_is_found_at_the_root_too(site: Site) -> None:
+    described = site.client.get("/openapi.json").json()
+    assert (described["info"]["title"], described["info"]["version"]) == (
+        "hst-annotator",
+        version("hst-annotator"),
+    )
 
 
 def test_a_second_server_on_the_workspace_names_the_first(site: Site) -> None:

@@ -58,13 +58,14 @@ function similar(evidence, thumbs) {
   const effect = Math.abs(push) >= TELLING ? `; together, such pictures make it ${times(push)} ${word}` : "";
   if (present.length || absent.length) {
     const all = grouped(present.length + absent.length);
-    const text = `${present.length} of ${all} near ones with a label ${present.length === 1 ? "shows" : "show"} it${effect}.`;
+    const shows = present.length === 1 ? "shows" : "show";
+    const text = `${present.length} of the ${all} most similar with a label ${shows} it${effect}.`;
     const shown = [...present, ...absent].slice(0, MAX_THUMBNAILS);
     return [line("Similar pictures", text, title), strip(shown, evidence, thumbs)];
   }
   if (!evidence.exemplars.length) return [];
   const shown = evidence.exemplars.slice(0, MAX_THUMBNAILS).map((image) => ({ image, state: 1 }));
-  const text = `none of the near ones has a label; these are typical${effect}.`;
+  const text = `none of the most similar has a label; these are typical${effect}.`;
   return [line("Similar pictures", text, title), strip(shown, evidence, thumbs)];
 }
 

@@ -5,7 +5,9 @@ the cell, so it cannot repeat a mistake that it was taught.
 
 People overlook what is there more often than they see what is not, files may have either kind of
 error, and the same probability of the other state means more for the kind that is frequent. So
-both kinds are counted where the evidence is surest, and the rarer one is discounted by as much.
+both kinds are counted where the evidence is surest, and the rarer one is discounted by as much. A
+weak model errs there, too: unless the kind that seems frequent is seen clearly more often than the
+probabilities expect, nothing is discounted.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ MOST_CELLS = 50_000
 """Cells of one ranking: more than anybody looks at before the next model version."""
 
 LEAST = 0.5
-"""Suspicion from which a cell is contradicted: it is likelier to be in the other state."""
+"""Suspicion from which a cell is contradicted: the model finds the other state likelier, also after
+the discount of the rarer kind of error. No probability that the label is wrong."""
 
 _COLUMNS = 16
 
@@ -145,12 +148,16 @@ class _Kinds:
         overlooked: of these, labelled absent.
         absent: cells that are absent almost surely.
         imagined: of these, labelled present.
+        expect_absent: of the first ones, that would be labelled absent if the model were right.
+        expect_present: the same, of the second ones labelled present.
     """
 
     present: int
     overlooked: int
     absent: int
     imagined: int
+    expect_absent: float
+    expect_present: float
 
     def __add__(self, other: _Kinds) -> _Kinds:
         return _Kinds(
@@ -158,6 +165,8 @@ class _Kinds:
             self.overlooked + other.overlooked,
             self.absent + other.absent,
             self.imagined + other.imagined,
+            self.expect_absent + other.expect_absent,
+            self.expect_present + other.expect_present,
         )
 
     def discounts(self) -> tuple[float, float]:
@@ -165,12 +174,20 @@ class _Kinds:
         overlooked = (self.overlooked + _DOUBT) / (self.present + 2 * _DOUBT)
         imagined = (self.imagined + _DOUBT) / (self.absent + 2 * _DOUBT)
         present, absent = imagined / (1 - overlooked), overlooked / (1 - imagined)
-        most = max(present, absent)
-        return present / most, absent / most
+        if present < absent:
+            clear = _clearly_more(self.overlooked, self.expect_absent)
+            return (present / absent, 1.0) if clear else (1.0, 1.0)
+        clear = _clearly_more(self.imagined, self.expect_present)
+        return (1.0, absent / present) if clear else (1.0, 1.0)
+
+
+def _clearly_more(seen: int, expected: float) -> bool:
+    """Whether so many are no chance: two standard deviations above what is expected."""
+    return bool(seen - expected > 2 * np.sqrt(seen + 1))
 
 
 _DOUBT = 1.0  # errors of each kind that are taken for seen, so that a few labels say little
-_NONE = _Kinds(0, 0, 0, 0)
+_NONE = _Kinds(0, 0, 0, 0, 0.0, 0.0)
 
 
 def _kinds(probability: NDArray[np.float32], labels: NDArray[np.int8]) -> _Kinds:
@@ -185,8 +202,15 @@ def _kinds(probability: NDArray[np.float32], labels: NDArray[np.int8]) -> _Kinds
             continue
         ends = np.clip([unlikely, len(p) - sure], 0, len(p) - 1)
         order = np.argpartition(p, ends)  # whole sorting takes several times as long
-        first, last = is_present[order[:unlikely]], is_present[order[len(p) - sure :]]
-        total += _Kinds(sure, int((~last).sum()), unlikely, int(first.sum()))
+        first, last = order[:unlikely], order[len(p) - sure :]
+        total += _Kinds(
+            sure,
+            int((~is_present[last]).sum()),
+            unlikely,
+            int(is_present[first].sum()),
+            float((1 - p[last]).sum(dtype=np.float64)),
+            float(p[first].sum(dtype=np.float64)),
+        )
     return total
 
 

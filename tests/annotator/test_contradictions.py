@@ -56,6 +56,34 @@ def test_the_rarer_kind_of_error_is_discounted(overlooked: float, imagined: floa
         assert min(said_absent, said_present) < 0.5
 
 
+def weak_model(prevalence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [3000, 6] of a model that knows little and knows it, and what is true."""
+    rng = np.random.default_rng(4)
+    probability = rng.beta(2 * prevalence, 2 * (1 - prevalence), (3_000, 6)).astype(np.float32)
+    truth = np.where(rng.random(probability.shape) < probability, 1, -1).astype(np.int8)
+    return probability, truth
+
+
+@pytest.mark.parametrize("prevalence", [0.02, 0.1])
+def test_where_labels_are_right_a_weak_model_finds_no_kind_of_error_frequent(
+    prevalence: float,
+) -> None:
+    probability, labels = weak_model(prevalence)
+    plain = plain_suspicion(probability, labels)
+    assert np.allclose(suspicion(probability, labels), plain, atol=1e-6)
+
+
+def test_imagined_objects_are_found_as_well_as_by_the_probability_alone() -> None:
+    probability, truth = weak_model(0.02)
+    wrong = (np.random.default_rng(0).random(truth.shape) < 0.01) & (truth < 0)
+    labels = np.where(wrong, 1, truth).astype(np.int8)
+    found, plainly = (
+        wrong.ravel()[np.argsort(-rank(probability, labels).ravel())[: wrong.sum()]].sum()
+        for rank in (suspicion, plain_suspicion)
+    )
+    assert found >= plainly
+
+
 def test_where_hardly_anything_is_known_cells_are_ranked_by_their_probability() -> None:
     labels = np.array([[1], [-1], [-1]], np.int8)
     probability = np.array([[0.1], [0.8], [0.2]], np.float32)

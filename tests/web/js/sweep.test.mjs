@@ -81,6 +81,14 @@ const states = (state) => state.page.tiles.map((tile) => tile.state);
 const accepted = (state, key = "p1") => run(state, { type: "accept", key });
 const sent = (effects) => ofType(effects, "send").map((effect) => effect.entry);
 
+test("Enter begins with the first category where none was chosen, and not before the list is here", () => {
+  const [state, effects] = run(listed(), { type: "accept" });
+  assert.equal(state.category, CUP);
+  assert.equal(ofType(effects, "fetch").length, 1);
+  assert.match(emptyState(listed(), { online: true }).text, /Enter begins\.$/);
+  assert.equal(run(initialState(), { type: "accept" })[0].category, null);
+});
+
 test("nothing is asked for before the page is on screen", () => {
   const [state, effects] = run(initialState(), { type: "started" });
   assert.deepEqual(effects, []);

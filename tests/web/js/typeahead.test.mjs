@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { match, prepare } from "../../../annotator/web/static/js/focus/typeahead.js";
+import { digitsFor, match, prepare } from "../../../annotator/web/static/js/focus/typeahead.js";
 
 const nothing = { probability: new Map(), decided: new Map(), uses: new Map() };
 const entries = prepare(
@@ -56,4 +56,14 @@ test("three letters are enough for any of a thousand names, with a model that kn
     const [found] = match(many, wanted.folded.slice(0, 3), context);
     assert.equal(found.id, wanted.id);
   }
+});
+
+test("digits choose what is shown, unless a name goes on with one", () => {
+  assert.deepEqual(digitsFor(entries, "do", 2), [1, 2]);
+  assert.deepEqual(digitsFor(entries, "qq", 0), []);
+  assert.deepEqual(digitsFor(entries, " ", 8), []);
+  const lines = prepare(["line 1", "line 2", "line 30"].map((name, i) => ({ id: i + 1, name })));
+  assert.deepEqual(digitsFor(lines, "line", 3), []);
+  assert.deepEqual(digitsFor(lines, "line 1", 1), [1]);
+  assert.deepEqual(digitsFor(lines, "line ", 3), []);
 });

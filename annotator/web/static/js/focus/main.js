@@ -11,6 +11,7 @@ import { makeFrame } from "./frame.js";
 import { makeHelp } from "./help.js";
 import { belongsToTarget, capOf, commandOf } from "./keys.js";
 import { makeKnown } from "./known.js";
+import { legendOf } from "./legend.js";
 import { Pictures } from "./pictures.js";
 import { makeRest } from "./rest.js";
 import { makeRows } from "./rows.js";
@@ -28,15 +29,6 @@ import { makeTyping } from "./typing.js";
 import { update } from "./update.js";
 import { withEvidence } from "./why_steps.js";
 
-const LEGEND = [
-  ["slot1", "present"],
-  ["slot1", "absent", "Shift "],
-  ["type", "any label"],
-  ["why", "why"],
-  ["restAbsent", "rest absent, next"],
-  ["undo", "undo"],
-  ["help", "keys"],
-];
 const MAP_AGAIN_MS = 500;
 const REST_MS = 200; // without a key, from which reasons are asked for
 
@@ -243,7 +235,7 @@ function makeView(send, getState, pictures, session) {
   const foot = h("div.foot", {}, news, legend);
   const panel = h("div.panel", {}, known.element, suggested, foot);
   const element = h("div.focus", {}, frame.element, panel, help.element, flagList.element, said);
-  let looking = false; // whether the legend is that of looking again
+  let shownKeys = legendOf(null, false);
   drawKeys();
   const resized = new ResizeObserver(() => rows.measure());
   for (const part of [foot, news, frame.element, list]) resized.observe(part);
@@ -268,7 +260,8 @@ function makeView(send, getState, pictures, session) {
     known.render(knownHere(state));
     const again = Boolean(image) && rowsAgain(image).length > 0;
     attr(heading, "text", headingOf(image, again));
-    if (again !== looking) drawKeys(again);
+    const keys = legendOf(image, again);
+    if (JSON.stringify(keys) !== JSON.stringify(shownKeys)) drawKeys(keys);
     const shown = rowsHere(state);
     rows.render(image?.id, shown, {
       selected: state.selected,
@@ -298,9 +291,9 @@ function makeView(send, getState, pictures, session) {
     }
   }
 
-  function drawKeys(again = looking) {
-    looking = again;
-    legend.replaceChildren(...legendParts(session.keys, () => send({ type: "help" }), again));
+  function drawKeys(keys = shownKeys) {
+    shownKeys = keys;
+    legend.replaceChildren(...legendParts(keys, session.keys, () => send({ type: "help" })));
   }
 
   return { element, render, drawKeys, typing, frame, rows };
@@ -317,10 +310,9 @@ function headingOf(image, again) {
   return image?.blind ? "Asked, without a suggestion" : "Suggested, most useful first";
 }
 
-/** The keys that are used most, as this person has them. */
-function legendParts(keys, openHelp, again) {
-  return LEGEND.filter(([action]) => keys[action].length).map(([action, text, before = ""]) => {
-    const words = again && action === "restAbsent" ? "next" : text;
+/** The line of keys, as this person has them. */
+function legendParts(shown, keys, openHelp) {
+  return shown.filter(({ action }) => keys[action].length).map(({ action, words, before = "" }) => {
     const parts = [h("kbd", { text: before + capOf(keys[action][0]) }), ` ${words}`];
     return action === "help"
       ? h("button", { type: "button", onclick: openHelp }, ...parts)

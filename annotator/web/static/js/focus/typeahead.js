@@ -59,6 +59,22 @@ function scattered(name, query) {
 }
 
 /**
+ * The digits that choose a match: all up to `count`, unless a name goes on with one.
+ *
+ * @param {object[]} entries from `prepare`
+ * @param {string} text as typed
+ * @param {number} count how many matches are shown
+ * @returns {number[]}
+ */
+export function digitsFor(entries, text, count) {
+  if (!text.trim()) return [];
+  return Array.from({ length: count }, (_, i) => i + 1).filter((digit) => {
+    const query = fold((text + digit).trim());
+    return !entries.some((entry) => entry.folded.includes(digit) && fit(entry, query));
+  });
+}
+
+/**
  * Best matches first: how well the letters fit, then undecided before decided, then what the
  * model holds likely here, then what this person typed before, then the workspace's order.
  *

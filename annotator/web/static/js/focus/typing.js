@@ -3,9 +3,7 @@
 import { attr, h, keyed, set } from "../dom.js";
 import { percent, verdict } from "../words.js";
 import { cellsOf, currentImage } from "./state.js";
-import { match, prepare } from "./typeahead.js";
-
-const NOTHING = { probability: new Map(), decided: new Map(), uses: new Map() };
+import { digitsFor, match, prepare } from "./typeahead.js";
 
 /**
  * @param {(action: object) => void} send
@@ -26,23 +24,11 @@ export function makeTyping(send, getState) {
     onblur: () => setTimeout(() => element.contains(document.activeElement) || close(), 0),
   });
   const list = h("ul", { id: "focus-matches", role: "listbox", "aria-label": "Categories" });
-  const foot = h(
-    "p.quiet",
-    {},
-    h("kbd", { text: "Enter" }),
-    " present ",
-    h("kbd", { text: "Shift Enter" }),
-    " absent ",
-    h("kbd", { text: "1" }),
-    " – ",
-    h("kbd", { text: "8" }),
-    " that one ",
-    h("kbd", { text: "Esc" }),
-    " close",
-  );
+  const foot = h("p.quiet");
   const element = h("div.typing", { hidden: true }, input, list, foot);
   let prepared = { categories: null, entries: [] };
   let matches = [];
+  let digits = [];
 
   function close() {
     if (getState().typing) send({ type: "endTyping" });
@@ -67,10 +53,8 @@ export function makeTyping(send, getState) {
   /** A digit names a match, unless there are names that go on with it. */
   function digitOf(event) {
     const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
-    if (!digit || !input.value.trim() || event.ctrlKey || event.altKey || event.metaKey) return 0;
-    if (Number(digit) > matches.length) return 0;
-    const typed = match(prepared.entries, input.value + digit, NOTHING, 1);
-    return typed.length ? 0 : Number(digit);
+    if (event.ctrlKey || event.altKey || event.metaKey) return 0;
+    return digits.includes(Number(digit)) ? Number(digit) : 0;
   }
 
   function choose(index, value) {
@@ -100,8 +84,10 @@ export function makeTyping(send, getState) {
       decided,
       uses: state.uses,
     });
+    digits = digitsFor(prepared.entries, state.typing.text, matches.length);
     if (input.value !== state.typing.text) input.value = state.typing.text;
     const none = matches.length === 0;
+    drawFoot();
     const items = none ? [{ id: 0, name: "No category matches", none }] : matches;
     keyed(
       list,
@@ -139,6 +125,21 @@ export function makeTyping(send, getState) {
     );
     const active = matches[state.typing.index];
     set(input, { "aria-activedescendant": active ? `focus-match-${active.id}` : null });
+  }
+
+  /** The keys that do something with what is typed now. */
+  function drawFoot() {
+    const keys = JSON.stringify([matches.length > 0, digits]);
+    if (foot.dataset.keys === keys) return;
+    foot.dataset.keys = keys;
+    const cap = (text) => h("kbd", { text });
+    const enter = matches.length ? [cap("Enter"), " present ", cap("Shift Enter"), " absent "] : [];
+    const run = digits.length > 2 && digits.length === matches.length;
+    const caps = run
+      ? [cap(digits[0]), " – ", cap(digits.at(-1)), " "]
+      : digits.flatMap((digit) => [cap(digit), " "]);
+    const chosen = digits.length ? [...caps, "that one "] : [];
+    foot.replaceChildren(...enter, ...chosen, cap("Esc"), " close");
   }
 
   return {

@@ -52,7 +52,7 @@ function chooseOne(state) {
   }
   return {
     title: "Choose a category",
-    text: `${text} The list has the most useful ones first.`,
+    text: `${text} The list has the most useful ones first; Enter begins.`,
     actions: [["Begin with the first", { type: "chooseNext" }]],
   };
 }

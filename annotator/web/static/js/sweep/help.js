@@ -7,7 +7,7 @@ const KEYS = [
   [["Space"], "turn the picture over: present, absent"],
   [["Shift", "←", "→", "↑", "↓"], "select several; Space turns them over together"],
   [["U"], "leave unknown, when you cannot tell"],
-  [["Enter"], "accept the page; shows the rest of it first"],
+  [["Enter"], "begin with the first category; accept the page, after showing the rest of it"],
   [["Backspace"], "take back the newest change; a page comes back as it was"],
   [["Z"], "enlarge"],
   [["N"], "next category"],

@@ -44,7 +44,7 @@ const HANDLERS = {
   unknown: markUnknown,
   failed: noteFailed,
   decided: noteDecided,
-  accept,
+  accept: (state, action) => (begins(state) ? chooseNext(state) : accept(state, action)),
   undo,
   again: passedAgain,
   sent: takeForeign,
@@ -63,6 +63,11 @@ const HANDLERS = {
  */
 export function update(state, action) {
   return HANDLERS[action.type](state, action);
+}
+
+/** Nothing was chosen yet: there is no page to accept, and the first category is the way to one. */
+function begins(state) {
+  return state.listed && !state.page && state.category === null;
 }
 
 function listIfVisible(state) {

@@ -96,6 +96,9 @@ class Facts:
         unknown: cells that wait.
         blind_to_prove: blind questions that wait before contracts can be applied.
         blind_to_watch: blind questions that wait about cells decided already.
+        blind_images: pictures on which these wait.
+        blind_answered: blind answers that were given to prove the same contracts.
+        blind_planned: blind answers that it takes in all, as planned.
         ready: (contract id, cells) of contracts that can be applied.
         few: categories without a model, though some of their cells wait.
         sweepable: of categories with a model.
@@ -107,6 +110,9 @@ class Facts:
     unknown: int
     blind_to_prove: int = 0
     blind_to_watch: int = 0
+    blind_images: int = 0
+    blind_answered: int = 0
+    blind_planned: int = 0
     ready: Sequence[tuple[int, int]] = ()
     few: Sequence[Few] = ()
     sweepable: Sequence[Sweepable] = ()
@@ -190,10 +196,13 @@ def next_step(facts: Facts) -> Step:
         text = f"Apply contract {contract}: it can decide {counted(cells, 'cell')}."
         return Step(text, "contracts")
     if facts.blind_to_prove:
-        asked = counted(facts.blind_to_prove, "blind question")
-        return Step(f"Answer {asked} to prove a contract.", "audit")
+        text = f"Answer {_blind(facts.blind_to_prove, facts)} to prove a contract"
+        if facts.blind_planned > facts.blind_answered + facts.blind_to_prove:
+            given = f"{facts.blind_answered:,} of about {facts.blind_planned:,}"
+            text += f"; more are asked then, {given} answers in all are given"
+        return Step(f"{text}.", "audit")
     if facts.blind_to_watch:
-        asked = counted(facts.blind_to_watch, "blind question")
+        asked = _blind(facts.blind_to_watch, facts)
         return Step(f"Answer {asked} to check what was decided automatically.", "audit")
     if not facts.unknown and facts.contradicted:
         doubtful = counted(facts.contradicted, "picture")
@@ -214,6 +223,14 @@ def next_step(facts: Facts) -> Step:
         return _find(min(facts.few, key=lambda one: (one.present, one.absent)))
     waiting = counted(facts.unknown, "cell")
     return Step(f"Answer the least certain cells on Focus: {waiting} wait.", "focus")
+
+
+def _blind(questions: int, facts: Facts) -> str:
+    """Questions, and on how many pictures where these alone wait."""
+    asked = counted(questions, "blind question")
+    alone = questions == facts.blind_to_prove + facts.blind_to_watch
+    pictures = counted(facts.blind_images, "picture")
+    return f"{asked} on {pictures}" if alone and facts.blind_images else asked
 
 
 def _find(one: Few) -> Step:

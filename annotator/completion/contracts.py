@@ -73,6 +73,11 @@ class ContractState:
     expected_cells: int
     trouble: str = ""
 
+    @property
+    def planned(self) -> int:
+        """Blind answers that it takes in all, as planned; never fewer than `asked`."""
+        return max(int(self.contract.config.get("planned", 0)), self.asked)
+
     def words(self) -> str:
         """What it promises and where it stands, in one sentence without any name."""
         return _words(self)
@@ -501,8 +506,7 @@ def _ask_on(connection: Connection, contract: Contract, pool: Pool, at: datetime
 
 
 def _wanted(state: ContractState) -> str:
-    planned = int(state.contract.config.get("planned", 0))
-    return f"about {planned:,}" if planned > state.asked else f"{state.asked:,}"
+    return f"{'about ' if state.planned > state.asked else ''}{state.planned:,}"
 
 
 def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:

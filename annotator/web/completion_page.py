@@ -84,7 +84,9 @@ def make_standing(service: AnnotationService) -> Part:
 def facts(service: AnnotationService) -> Facts:
     """What the next step depends on, as it is now."""
     status, found = service.status(), service.completion.contracts()
-    asking = sum(one.asked - one.answered for one in found if one.stage == "asking")
+    proposed = [one for one in found if one.stage == "asking"]
+    asking = sum(one.asked - one.answered for one in proposed)
+    open_questions, pictures = service.completion.waiting()
     modelled, users = set(service.thresholds()), service.users()
     categories = service.categories()
     open_ = [c for c in categories if c.present + c.absent < status.images]
@@ -95,7 +97,10 @@ def facts(service: AnnotationService) -> Facts:
         categories=status.categories,
         unknown=status.cells - status.known,
         blind_to_prove=asking,
-        blind_to_watch=service.completion.waiting()[0] - asking,
+        blind_to_watch=open_questions - asking,
+        blind_images=pictures,
+        blind_answered=sum(one.answered for one in proposed),
+        blind_planned=sum(one.planned for one in proposed),
         ready=[(one.contract.id, one.contract.cells) for one in found if one.stage == "proved"],
         few=[Few(c.id, c.name, c.present, c.absent) for c in open_ if c.id not in modelled],
         sweepable=[

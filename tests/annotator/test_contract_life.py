@@ -563,7 +563,8 @@ def test_the_page_proposes_applies_what_is_confirmed_and_tells_what_is_wrong(
     assert f"{told.questions} blind questions on" in told.words()
     assert preview_table(told, service.categories())[0][0] == NAMES[0]
     assert "Contract 1: would decide" in said_of(propose(service, ana, "accept", 10, 95, 0))
-    assert next_step(facts(service)).text.endswith("blind questions to prove a contract.")
+    asked = f"{told.questions} blind questions on {told.images} pictures"
+    assert next_step(facts(service)).text == f"Answer {asked} to prove a contract."
     said, button = withdrawal_words(made.completion.preview_withdrawal(1))
     assert said.startswith("Contract 1 has decided nothing, so no cell changes")
     assert button == "Drop it"

@@ -19,6 +19,8 @@ from annotator.db import contracts as db
 from annotator.db import store
 from annotator.errors import Conflict, InvalidInput
 from annotator.service import CellChange
+from annotator.standing import next_step
+from annotator.web.completion_page import facts
 from benchmarks.made_scores import MadeScores
 
 IMAGES, CATEGORIES, TARGET = 600, 4, 0.06
@@ -111,6 +113,9 @@ def test_a_first_portion_is_asked_and_the_next_ones_follow_by_themselves(made: F
     planned = first.contract.config["planned"]
     assert first.asked == finishing.portion(planned, 0) < planned
     assert f"0 of about {planned:,} blind answers" in first.words()
+    step = next_step(facts(made.project.service)).text
+    assert step.startswith(f"Answer {first.asked} blind questions on ")
+    assert f"0 of about {planned:,} answers in all are given" in step
     made.answer(portions=first.asked)
     assert made.state().stage == "proved"
     assert made.state().asked >= first.asked

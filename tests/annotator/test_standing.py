@@ -40,6 +40,17 @@ SURE = Sweepable("person", "present", 120, Share(98, 100))
             "Answer 43 blind questions to prove",
             "audit",
         ),
+        (
+            replace(OPEN, blind_to_prove=35, blind_images=25, blind_answered=6, blind_planned=71),
+            "Answer 35 blind questions on 25 pictures to prove a contract; more are asked then, "
+            "6 of about 71 answers in all are given.",
+            "audit",
+        ),
+        (
+            replace(OPEN, blind_to_watch=50, blind_images=44),
+            "Answer 50 blind questions on 44 pictures to check",
+            "audit",
+        ),
         (replace(OPEN, blind_to_prove=1), "Answer 1 blind question to prove", "audit"),
         (replace(OPEN, blind_to_watch=50, sweepable=[SURE]), "Answer 50 blind", "audit"),
         (replace(OPEN, unknown=0), "Nothing waits: every cell is known. Export", "data"),

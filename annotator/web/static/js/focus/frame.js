@@ -214,7 +214,7 @@ function makeCaption(send) {
     const number = state.positions.get(image.id);
     attr(place, "text", number ? `picture ${grouped(number)}` : "");
     open.hidden = state.total === null;
-    attr(open.firstChild, "text", `${grouped(state.total ?? 0)} open`);
+    attr(open.firstChild, "text", `${plural(state.total ?? 0, "picture")} open`);
   }
 
   return { element, render };

@@ -8,7 +8,7 @@ function packed(...files) {
   return new Uint8Array(parts).buffer;
 }
 
-function thumbs(fetchMany, decode = async () => {}) {
+function thumbs(fetchMany, decode = async () => {}, more = {}) {
   const asked = [];
   return {
     asked,
@@ -19,6 +19,7 @@ function thumbs(fetchMany, decode = async () => {}) {
         return fetchMany(images);
       },
       makeImage: () => ({ decode }),
+      ...more,
     }),
   };
 }
@@ -90,4 +91,13 @@ test("of very many pictures those wanted longest ago are dropped, never one on t
   assert.equal(asked.length, before);
   await all.prefetch([2, 3]);
   assert.deepEqual(asked.at(-1), [2, 3]);
+});
+
+test("where few are not worth it they are asked for one by one", async () => {
+  const { thumbs: all, asked } = thumbs((images) => images.map(piece), undefined, { least: 3 });
+  await all.prefetch([1, 2]);
+  assert.deepEqual(asked, []);
+  assert.equal(all.get(2).element.src, "one/2");
+  await all.prefetch([3, 4, 5]);
+  assert.deepEqual(asked, [[3, 4, 5]]);
 });

@@ -12,10 +12,11 @@ const PADDING = 20;
  * @param {object} options
  * @param {(action: object) => void} options.send
  * @param {() => object} options.getState
- * @param {(image: number) => string} options.thumbnailUrl
+ * @param {import("../sweep/thumbs.js").Thumbs} options.thumbs pictures wanted at the same moment come
+ *   in one answer: those that a jump brings into sight
  * @param {(first: number, after: number) => void} options.need told which places are in sight
  */
-export function makeGrid({ send, getState, thumbnailUrl, need }) {
+export function makeGrid({ send, getState, thumbs, need }) {
   const sizer = h("div.sizer", { role: "presentation" });
   const element = h("div.scroller", {
     role: "grid",
@@ -97,6 +98,7 @@ export function makeGrid({ send, getState, thumbnailUrl, need }) {
     if (count && (own < first || own >= after)) rows.push(own);
     keyed(sizer, rows, (row) => row, makeRow, (element_, row) => drawRow(element_, row, state));
     need(first * layout.columns, Math.min(count, after * layout.columns));
+    thumbs.forget();
   }
 
   function makeRow() {
@@ -110,7 +112,7 @@ export function makeGrid({ send, getState, thumbnailUrl, need }) {
     const places = [];
     const end = Math.min(total(state), (row + 1) * layout.columns);
     for (let place = row * layout.columns; place < end; place++) places.push(place);
-    const patch = (cell, place) => drawCell(cell, place, state, thumbnailUrl, layout.columns);
+    const patch = (cell, place) => drawCell(cell, place, state, thumbs, layout.columns);
     keyed(element_, places, (place) => place, makeCell, patch);
   }
 
@@ -150,27 +152,34 @@ function placeOf(target) {
 }
 
 function makeCell(place) {
-  const image = h("img", { alt: "", draggable: "false", decoding: "async" });
-  image.addEventListener("load", () => cell.classList.remove("failed"));
-  image.addEventListener("error", () => cell.classList.toggle("failed", image.hasAttribute("src")));
   const cell = h(
     "div.tile",
     { role: "gridcell", "data-place": place, tabindex: "-1" },
-    h("span.frame", {}, image, h("span.mark"), h("span.share"), h("span.pick", { "aria-hidden": "true" })),
+    h("span.frame", {}, h("img", { alt: "" }), h("span.mark"), h("span.share"), h("span.pick", { "aria-hidden": "true" })),
     h("span.name"),
   );
   return cell;
 }
 
-function drawCell(cell, place, state, thumbnailUrl, columns) {
+/** Put a picture into a tile, or the empty one while nobody knows which it is. */
+function drawPicture(cell, image, thumbs) {
+  if (cell.image === image) return;
+  cell.image = image;
+  cell.classList.remove("failed");
+  const held = image === null ? null : thumbs.get(image);
+  const frame = cell.firstChild;
+  frame.querySelector("img")?.remove(); // it may have gone to another tile
+  frame.prepend(held?.element ?? h("img", { alt: "" }));
+  void held?.done.then(() => {
+    if (cell.image === image) cell.classList.toggle("failed", held.state === "failed");
+  });
+}
+
+function drawCell(cell, place, state, thumbs, columns) {
   const tile = state.tiles.get(place);
+  drawPicture(cell, tile?.image ?? null, thumbs);
   const [frame, name] = cell.children;
-  const [image, mark, share] = frame.children;
-  const src = tile ? thumbnailUrl(tile.image) : null;
-  if (image.getAttribute("src") !== src) {
-    cell.classList.remove("failed");
-    attr(image, "src", src);
-  }
+  const [, mark, share] = frame.children;
   set(cell, {
     tabindex: place === state.cursor ? "0" : "-1",
     "aria-selected": String(has(state.selected, place)),

@@ -5,6 +5,7 @@ import { belongsToTarget } from "../focus/keys.js";
 import { measurePaint } from "../focus/timing.js";
 import { makeNotices } from "../notices.js";
 import { openTab } from "../shell.js";
+import { Thumbs } from "../sweep/thumbs.js";
 import { verdict } from "../words.js";
 import { makeBulkCard, makeSelectionBar } from "./bulk.js";
 import { emptyState } from "./empty.js";
@@ -21,6 +22,7 @@ import { Windows } from "./windows.js";
 
 const HASH = "#browse=";
 const RECHECK_MS = 400;
+const JUMPED = 16; // pictures at the same moment; fewer come while somebody scrolls
 const GONE = 404;
 
 /**
@@ -294,7 +296,11 @@ function makeView({ send, getState, session, windows, decide, decideCells }) {
   const grid = makeGrid({
     send,
     getState,
-    thumbnailUrl: (id) => session.api.pictureUrl(id, "thumbnail"),
+    thumbs: new Thumbs({
+      urlOf: (id) => session.api.pictureUrl(id, "thumbnail"),
+      fetchMany: (ids) => session.api.thumbnails(ids),
+      least: JUMPED,
+    }),
     need: (first, after) => void windows.need(first, after),
   });
   const picture = makePicture({ send, decide, session, openInFocus: (id) => session.openImage(id) });

@@ -12,9 +12,11 @@ export class Thumbs {
    * @param {(image: number) => string} options.urlOf address of one
    * @param {(images: number[]) => Promise<(?Uint8Array)[]>} options.fetchMany in the order asked for,
    *   null where the picture has to be asked for alone
+   * @param {number} options.least how many are worth an answer together; fewer are asked for one by
+   *   one, which costs the page itself less
    */
-  constructor({ urlOf, fetchMany, makeImage = () => new Image() }) {
-    Object.assign(this, { urlOf, fetchMany, makeImage });
+  constructor({ urlOf, fetchMany, least = 2, makeImage = () => new Image() }) {
+    Object.assign(this, { urlOf, fetchMany, least, makeImage });
     this.held = new Map(); // image id -> {element, state: "loading" | "ready" | "failed", done}
     this.wanted = []; // [image id, how to tell where it is], asked for at the end of this task
   }
@@ -75,7 +77,7 @@ export class Thumbs {
 
   async #askFor(some) {
     let pieces = [];
-    if (some.length > 1) pieces = await this.fetchMany(some.map(([image]) => image)).catch(() => []);
+    if (some.length >= this.least) pieces = await this.fetchMany(some.map(([image]) => image)).catch(() => []);
     some.forEach(([, tell], place) => tell(pieces[place] ?? null));
   }
 }

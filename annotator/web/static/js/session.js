@@ -11,7 +11,7 @@ const USER_ITEM = "annotator.user";
 const RETRY_MS = 1000;
 const KEEP_EVENTS = 1000;
 /** News that stays true: a page that is mounted later hears the latest at once. */
-const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved", "find"]);
+const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved"]);
 
 /** Whether every event from one to another, ids without a gap, is among these. */
 export function onlyOwn(own, after, event) {
@@ -36,6 +36,7 @@ export class Session {
     this.own = new Set(); // events of this page; their answers brought what they changed
     this.keys = DEFAULT_KEYS;
     this.shown = new Map(); // page -> what `showing` told last
+    this.sought = null; // category that Browse is to look for
     this.history = []; // changes of this visit on any page, see history.js
     this.on("sent", (entry) => (this.history = remembered(this.history, entry)));
     this.on("refused", (entry, _, dropped) => {
@@ -142,7 +143,15 @@ export class Session {
 
   /** Look on Browse for pictures of a category whose cell nobody has decided. */
   find(category) {
-    this.emit("find", Number(category));
+    this.sought = Number(category);
+    this.emit("find");
+  }
+
+  /** The category that was to be looked for, once: Browse may only be made because of it. */
+  takeSought() {
+    const category = this.sought;
+    this.sought = null;
+    return category;
   }
 
   /** Go on with another queue on Focus. */

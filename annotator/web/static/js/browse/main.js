@@ -241,15 +241,15 @@ function makePage(session) {
     if (state.view === "groups") void view.groups.load();
   });
   session.on("refused", (entry, text, dropped) => send({ type: "refused", entry, text, dropped }));
-  let wanted = null; // a category to look for, told before there were any categories
-  session.on("find", (category) => {
-    if (state.ready) send({ type: "find", category });
-    else wanted = category;
-  });
+  const seek = () => {
+    const category = state.ready ? session.takeSought() : null;
+    if (category !== null) send({ type: "find", category });
+  };
+  session.on("find", seek);
   const begin = (categories) => {
     send({ type: "status", status: session.status });
     send({ type: "started", categories, kept: kept(), history: session.history });
-    if (wanted !== null) send({ type: "find", category: wanted });
+    seek();
     void run.choices();
   };
   session.on("started", ({ categories }) => begin(categories));

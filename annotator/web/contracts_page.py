@@ -103,12 +103,16 @@ class _Chosen:
         self.told = plain_line("What came of it")
         # Not the choice itself: after a restart of the server Gradio refuses what was chosen.
         self.current = gr.State(0)
-        """Id of the contract that is shown, 0 without any."""
+        """Id of the contract that is chosen, 0 without any."""
+        # In the page and in one answer with its words: a refresh that was asked for before somebody
+        # chose another contract comes after, and each button means what the words then say.
+        self.shown = gr.Number(0, precision=0, visible=False)
+        """Id of the contract that the words and buttons are about, 0 without any."""
         self.asked = gr.State(0)
         """Id of the contract that somebody is about to withdraw, 0 if nobody is."""
         self.parts = [
             self.none, self.some, self.listed, self.contract, self.said, self.count, self.answer,
-            self.apply, self.more, self.withdraw, self.sure, self.asked, self.current,
+            self.apply, self.more, self.withdraw, self.sure, self.asked, self.current, self.shown,
         ]  # fmt: skip
 
     def show(
@@ -146,6 +150,7 @@ class _Chosen:
             *_actions(one, service.completion.waiting()[0] > 0),
             *question(asked, gone, keep_question),
             gr.skip() if stays else ident,
+            ident,
         ]
 
     def connect(self, service: AnnotationService) -> None:
@@ -177,7 +182,7 @@ class _Chosen:
             text, button = withdrawal_words(told)
             return [tell(""), gr.Column(visible=True), tell(text), button, told.contract_id]
 
-        chosen = self.current
+        acted_on = self.shown
         self.contract.input(
             lambda one: [tell(""), *self.show(service, one or 0)],
             inputs=self.contract,
@@ -185,11 +190,11 @@ class _Chosen:
             **QUIET,
         )
         leads_to(self.answer, "Focus", "audit")
-        self.apply.click(on_apply, inputs=[chosen, self.count], outputs=outputs, **QUIET)
-        self.more.click(on_more, inputs=chosen, outputs=outputs, **QUIET)
+        self.apply.click(on_apply, inputs=[acted_on, self.count], outputs=outputs, **QUIET)
+        self.more.click(on_more, inputs=acted_on, outputs=outputs, **QUIET)
         self.withdraw.click(
             on_withdraw,
-            inputs=chosen,
+            inputs=acted_on,
             outputs=[self.told, self.sure, self.warning, self.yes, self.asked],
             **QUIET,
         )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
 import gradio as gr
 import pytest
 from web_site import NAMES, Site
 
+from annotator.completion.contracts import ContractState, Stage
 from annotator.errors import AnnotatorError, Conflict, InvalidInput, NotFound
 from annotator.precision import Share
 from annotator.standing import Checked, next_step
+from annotator.types import Contract
 from annotator.web.completion_page import facts, wrong_table
 from annotator.web.contracts_page import (
+    _Chosen,
     apply_words,
     contracts_table,
     preview_of,
@@ -58,6 +66,40 @@ def test_what_cannot_be_done_is_said_in_words(site: Site) -> None:
         withdraw_words(site.service, site.user, 99)
     assert issubclass(InvalidInput, AnnotatorError)
     assert contracts_table([], site.service.categories(), 0) == []
+
+
+def proposed(ident: int, stage: Stage) -> ContractState:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    contract = Contract(
+        ident, "accept", None, 0.02, 0.95, "proposed", None, 10, 1.0, None, 1, None,
+        None, at, "proves nothing", {},
+    )  # fmt: skip
+    return ContractState(contract, stage, 5, 5, 3, 0, 0, 10)
+
+
+async def built(service: Any) -> tuple[gr.Blocks, _Chosen]:
+    """In an event loop, as Gradio else makes one that it never closes."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        chosen = _Chosen()
+        chosen.connect(service)
+    return page, chosen
+
+
+def test_a_late_refresh_leaves_the_choice_and_buttons_act_on_what_their_words_say() -> None:
+    found = [proposed(2, "asking"), proposed(1, "unproved")]
+    completion = SimpleNamespace(
+        contracts=lambda: found, count=lambda: len(found), waiting=lambda: (5, 5)
+    )
+    service: Any = SimpleNamespace(completion=completion, categories=list)
+    page, chosen = asyncio.run(built(service))
+    late = dict(zip(chosen.parts, chosen.show(service, 1, keep_question=True), strict=True))
+    assert "value" not in late[chosen.contract].constructor_args
+    assert late[chosen.current] == gr.skip()
+    assert late[chosen.said].value.startswith("Contract 1:")
+    assert late[chosen.shown] == 1
+    for button in (chosen.apply, chosen.more, chosen.withdraw):
+        (pressed,) = [f for f in page.fns.values() if (button._id, "click") in f.targets]
+        assert pressed.inputs[0] is chosen.shown
 
 
 def test_a_refresh_that_was_asked_for_before_a_question_does_not_close_it() -> None:

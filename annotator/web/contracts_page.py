@@ -38,9 +38,9 @@ _STATES = {
     "undone": "undone",
 }
 _KINDS = (
+    ("Finish: decide all that is left", "finish"),
     ("Accept: decide present", "accept"),
     ("Reject: decide absent", "reject"),
-    ("Finish: decide all that is left", "finish"),
 )
 _LIVE = ("asking", "proved", "unproved", "active")
 _FIRST = {"proved": 0, "asking": 1, "unproved": 2, "active": 3}
@@ -212,7 +212,9 @@ class _Proposal:
     def __init__(self) -> None:
         gr.Markdown("### Propose one")
         with gr.Row():
-            self.kind = gr.Dropdown(list(_KINDS), value="accept", label="Promise", min_width=220)
+            self.kind = gr.Dropdown(
+                list(_KINDS), value=_KINDS[0][1], label="Promise", min_width=220
+            )
             self.target = gr.Number(2, label="At most wrong or missed, %", min_width=160)
             self.sure = gr.Number(95, label="Confidence, %", min_width=120)
             self.category = gr.Dropdown(

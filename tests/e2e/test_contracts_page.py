@@ -58,8 +58,17 @@ def known(server: Site) -> int:
         return service.status().known
 
 
+def choose_accept(page: Page) -> None:
+    kind = card(page).get_by_label("Promise", exact=True)
+    kind.click()
+    kind.fill("Accept")
+    page.get_by_role("option", name="Accept").click()
+    expect(kind).to_have_value("Accept: decide present")
+
+
 def propose(page: Page) -> int:
     """Look at a promise that few answers prove and propose it; returns how many it asks."""
+    choose_accept(page)
     write(page, "At most wrong or missed, %", "30")
     write(page, "Confidence, %", "60")
     press(page, "Show what it would ask")
@@ -108,6 +117,8 @@ def test_a_preview_says_what_would_be_asked_and_changes_nothing(
     before = known(server)
     open_progress(page)
     expect(card(page).get_by_text("There is no contract yet.")).to_be_visible()
+    expect(card(page).get_by_label("Promise", exact=True)).to_have_value(re.compile("^Finish"))
+    choose_accept(page)
     press(page, "Show what it would ask")
     expect(card(page).get_by_label("Why not")).to_have_value(re.compile("label more first"))
     write(page, "At most wrong or missed, %", "30")

@@ -38,7 +38,7 @@ _STATES = {
     "undone": "undone",
 }
 _KINDS = (
-    ("Finish: decide all that is left", "finish"),
+    ("Finish: decide the rest", "finish"),
     ("Accept: decide present", "accept"),
     ("Reject: decide absent", "reject"),
 )

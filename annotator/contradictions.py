@@ -25,7 +25,7 @@ MOST_CELLS = 50_000
 """Cells of one ranking: more than anybody looks at before the next model version."""
 
 LEAST = 0.5
-"""Suspicion from which a cell is contradicted: the model finds the other state likelier, also after
+"""Suspicion above which a cell is contradicted: the model finds the other state likelier, also after
 the discount of the rarer kind of error. No probability that the label is wrong."""
 
 _COLUMNS = 16
@@ -66,7 +66,7 @@ def contradicted(
     *,
     most: int = MOST_CELLS,
 ) -> Ranking:
-    """Known cells with a suspicion of `LEAST` or more.
+    """Known cells with a suspicion above `LEAST`.
 
     Order of a second at 100,000 pictures x 80 categories, a few columns in memory at a time.
 
@@ -119,7 +119,7 @@ def _contradicted_in(
 ) -> tuple[NDArray[Any], ...]:
     """Rows, columns, probability and suspicion of the contradicted cells of some columns."""
     value = _discounted(probability, labels, discounts)
-    rows, columns = np.nonzero(value >= LEAST)  # never where nothing is known
+    rows, columns = np.nonzero(value > LEAST)  # never where nothing is known
     return rows, columns + part.start, probability[rows, columns], value[rows, columns]
 
 

@@ -85,6 +85,10 @@ class ResidualCooccurrence:
             old = len(previous.matrix)
             start[0, :old, :old] = torch.from_numpy(previous.matrix)
             start[1:, :old, :old] = torch.from_numpy(previous.fold_matrices)
+            # What no label bears out any more is gone, not merely nearly so.
+            silent = torch.from_numpy(~labels.any(axis=0))
+            start[:, silent] = 0.0
+            start[:, :, silent] = 0.0
         best: tuple[float, float, Tensor] | None = None
         for strength in sorted(l2, reverse=True):
             start = torch.stack(
@@ -116,6 +120,21 @@ class ResidualCooccurrence:
             evidence[rows] = np.where(labels[rows] != 0, held, evidence[rows])
         result: NDArray[np.float32] = evidence.astype(np.float32)
         return result
+
+
+def enough_labels(
+    labels: Int8[np.ndarray, "images categories"], fewest: int
+) -> Int8[np.ndarray, "images categories"]:
+    """Return the labels without those of categories that have fewer than ``fewest`` of a state.
+
+    Whatever else a single present picture shows would pass for a law: V is held by one strength of
+    L2 and trusted with one weight, both chosen by categories with many labels. Such a category is
+    neither judged by the others nor speaks about them.
+    """
+    present, absent = (labels == 1).sum(axis=0), (labels == -1).sum(axis=0)
+    kept = labels.copy()
+    kept[:, np.minimum(present, absent) < fewest] = 0
+    return kept
 
 
 def fold_of_images(images: int, number_of_folds: int, seed: int) -> NDArray[np.int8]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hst_core.activation import ChannelClassifier
-from hst_core.cooccurrence import ResidualCooccurrence
+from hst_core.cooccurrence import ResidualCooccurrence, enough_labels
 from hst_core.cst import CategoryPrototypes
 from hst_core.labels import check_label_matrix
 from hst_core.linear import LinearBase, LinearConfig
@@ -60,6 +60,8 @@ class FastTierConfig:
         prototypes: K, most prototypes per category.
         exemplars: images remembered per category, to be shown.
         cooccurrence_l2: strengths of the residual co-occurrence to choose from.
+        cooccurrence_labels: categories with fewer present or fewer absent labels have no
+            co-occurrence; with fewer than there are folds, a fold has nothing to judge it by.
         stack_cells: most known cells that weights and calibration are fitted on.
         seed: of folds, prototypes and samples.
     """
@@ -72,6 +74,7 @@ class FastTierConfig:
     prototypes: int = 10
     exemplars: int = 12
     cooccurrence_l2: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
+    cooccurrence_labels: int = 5
     stack_cells: int = 200_000
     seed: int = 0
 
@@ -458,8 +461,9 @@ class _Fitting:
         picture_stack = self.fit_stack(stored, kinds, cells)
         offset = picture_stack.logit(stored, self.labels.shape)
         reference = picture_stack.probability(offset)
+        speaking = enough_labels(self.usable, self.config.cooccurrence_labels)
         cooccurrence = ResidualCooccurrence.fit(
-            self.usable,
+            speaking,
             reference,
             offset,
             number_of_folds=self.config.folds,
@@ -469,7 +473,7 @@ class _Fitting:
             should_stop=self.should_stop,
         )
         self.progress(0.9, "fusing the evidence")
-        live = {"cooccurrence": cooccurrence.transfer(self.usable, reference)}
+        live = {"cooccurrence": cooccurrence.transfer(speaking, reference)}
         live |= {s.name: s.values for s in self.extra if s.live}
         stack = self.fit_stack(stored | live, kinds, cells)
         state = _State(

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from hst_core.cooccurrence import ResidualCooccurrence, fold_of_images, residuals
+from hst_core.cooccurrence import ResidualCooccurrence, enough_labels, fold_of_images, residuals
 from hst_core.stopping import Stopped
 
 
@@ -132,3 +132,23 @@ def test_fitting_stops_when_asked() -> None:
     labels, p = scenes(100)
     with pytest.raises(Stopped):
         ResidualCooccurrence.fit(labels, p, logit(p).astype(np.float32), should_stop=lambda: True)
+
+
+def test_only_categories_with_enough_labels_of_both_states_take_part() -> None:
+    labels = np.array([[1, 1, -1], [1, -1, -1], [-1, -1, 0], [-1, -1, 1]], dtype=np.int8)
+    kept = enough_labels(labels, 2)
+    np.testing.assert_array_equal(kept[:, 0], labels[:, 0])
+    assert not kept[:, 1:].any()
+
+
+def test_an_earlier_fit_leaves_nothing_in_a_category_without_labels() -> None:
+    labels, p = scenes()
+    first = fit(labels, p)
+    assert first.matrix[1].any()
+    labels[:, 1] = 0
+    offset = logit(p).astype(np.float32)
+    later = ResidualCooccurrence.fit(labels, p, offset, previous=first)
+    for matrix in (later.matrix, *later.fold_matrices):
+        assert not matrix[1].any()
+        assert not matrix[:, 1].any()
+        assert matrix[0, 2] < -1

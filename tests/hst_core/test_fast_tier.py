@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -41,6 +43,25 @@ def world(images: int = 300, categories: int = 6, seed: int = 0) -> tuple[Vector
     noise = 2 * generator.normal(size=(images, 24))
     vectors = (present @ directions + noise).astype(np.float32)
     return vectors, np.where(present, 1, -1).astype(np.int8)
+
+
+def album(seed: int, present: int, absent: int) -> tuple[Vectors, Labels]:
+    """Draw 60 pictures, each of one of five things, and labels of half of them.
+
+    A sixth category has the given numbers of labels: present ones beside the first thing, which is
+    known everywhere, and absent ones elsewhere.
+    """
+    generator = np.random.default_rng(seed)
+    thing = generator.integers(5, size=60)
+    shown = thing[:, None] == np.arange(5)
+    directions, noise = generator.normal(size=(5, 24)), generator.normal(size=(60, 24))
+    labels = np.where(generator.random(shown.shape) < 0.5, np.where(shown, 1, -1), 0)
+    labels[:, 0] = np.where(shown[:, 0], 1, -1)
+    few = np.zeros((60, 1))
+    few[np.flatnonzero(shown[:, 0])[:present]] = 1
+    few[np.flatnonzero(~shown[:, 0])[:absent]] = -1
+    vectors = 0.6 * shown @ directions + 2 * noise
+    return vectors.astype(np.float32), np.hstack([labels, few]).astype(np.int8)
 
 
 def arrays(scores: FastTierScores) -> dict[str, NDArray[np.generic]]:
@@ -184,6 +205,24 @@ def test_cooccurrence_is_symmetric_with_a_zero_diagonal() -> None:
     np.testing.assert_array_equal(matrix, matrix.T)
     assert not matrix.diagonal().any()
     assert matrix[0, 1] > 0
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 4), st.integers(1, 30))
+def test_a_handful_of_labels_is_no_ground_for_cooccurrence(
+    seed: int, present: int, absent: int
+) -> None:
+    vectors, labels = album(seed, present, absent)
+    scores = fit(labels, vectors).scores()
+    assert not scores.cooccurrence[5].any()
+    picture = scores.calibration[0] * scores.picture_logit + scores.calibration[1]
+    np.testing.assert_allclose(scores.probability[:, 5], expit(picture[:, 5]), atol=1e-6)
+
+
+def test_a_category_with_more_labels_takes_part_in_cooccurrence() -> None:
+    # How many of the sixty pictures show the first thing is up to chance, but more than five.
+    vectors, labels = album(0, 6, 20)
+    assert fit(labels, vectors).scores().cooccurrence[5, 0] > 0
 
 
 def test_changing_a_known_label_does_not_change_the_evidence_for_its_own_cell() -> None:

@@ -25,8 +25,8 @@ MOST_CELLS = 50_000
 """Cells of one ranking: more than anybody looks at before the next model version."""
 
 LEAST = 0.5
-"""Suspicion above which a cell is contradicted: the model finds the other state likelier, also after
-the discount of the rarer kind of error. No probability that the label is wrong."""
+"""Suspicion above which a cell is contradicted: the model finds the other state likelier, also
+after the discount of the rarer kind of error. No probability that the label is wrong."""
 
 _COLUMNS = 16
 

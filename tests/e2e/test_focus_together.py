@@ -157,6 +157,9 @@ def test_where_the_model_looks_is_drawn_and_said(focus: Page, picture_of: Save) 
         route.fulfill(json={**body, "kind": "activation"})
 
     focus.route("**/attention", answer)
+    while not asked:  # requests right after this may still reach the server
+        focus.evaluate("() => fetch('/nothing/attention').then(() => null, () => null)")
+    asked.clear()
     focus.keyboard.press("a")
     drawn = focus.get_by_role("img", name=re.compile("looks for .*: strongest in the upper left"))
     expect(drawn).to_be_visible()

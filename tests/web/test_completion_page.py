@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -91,7 +92,8 @@ def test_a_late_refresh_leaves_the_choice_and_buttons_act_on_what_their_words_sa
         contracts=lambda: found, count=lambda: len(found), waiting=lambda: (5, 5)
     )
     service: Any = SimpleNamespace(completion=completion, categories=list)
-    page, chosen = asyncio.run(built(service))
+    with ThreadPoolExecutor(1) as thread:  # where no loop runs, as one may after browser tests
+        page, chosen = thread.submit(lambda: asyncio.run(built(service))).result()
     late = dict(zip(chosen.parts, chosen.show(service, 1, keep_question=True), strict=True))
     assert "value" not in late[chosen.contract].constructor_args
     assert late[chosen.current] == gr.skip()

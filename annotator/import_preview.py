@@ -45,6 +45,11 @@ class ImportPreview:
     confirmed: int
     different: int
 
+    @property
+    def changes(self) -> bool:
+        """Whether importing it could change anything."""
+        return bool(self.added or self.different or self.new_categories)
+
     def text(self) -> str:
         """Say it in a few lines; repeats names of the file."""
         lines = [
@@ -60,6 +65,8 @@ class ImportPreview:
         if self.missing:
             count = counted(len(self.missing), "picture")
             lines.append(f"{count} not in the workspace: {some(self.missing)}.")
+        if not self.changes:
+            lines.append("Importing it would change nothing.")
         return "\n".join(lines)
 
 

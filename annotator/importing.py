@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.errors import InvalidInput
 from annotator.idempotency import digest_of, done_before
-from annotator.types import CellBatch, Event, ImportReport
+from annotator.types import CellBatch, ImportReport
 
 ConflictPolicy = Literal["keep", "overwrite"]
 Progress = Callable[[int], None]
@@ -65,7 +65,7 @@ def import_cells(
     with database.writing() as connection:
         done = None if request.key is None else done_before(connection, request.key, digest)
         if done is not None:
-            return _report(done, repeated=True)
+            return _report(done.id, done.summary, repeated=True)
         if request.user_id is not None:
             require(store.user(connection, request.user_id), "user", request.user_id)
         version = request.model_version_id
@@ -91,18 +91,20 @@ def import_cells(
                 if progress is not None:
                     progress(importing.seen)
         told = importing.summary() | ({"file": request.file_name} if request.file_name else {})
+        if not importing.changed and request.key is None:  # a key needs its answer kept
+            store.forget_event(connection, event_id)
+            return _report(None, told, repeated=False)
         store.set_event_result(connection, event_id, importing.changed, told)
         offers.withdraw_decided_suggestions(connection, event_id)
-        event = require(store.event(connection, event_id), "event", event_id)
     if importing.changed > packed.PART:
         database.checkpoint()
-    return _report(event, repeated=False)
+    return _report(event_id, told, repeated=False)
 
 
-def _report(event: Event, *, repeated: bool) -> ImportReport:
+def _report(event_id: int | None, told: Mapping[str, Any], *, repeated: bool) -> ImportReport:
     names = ("added", "confirmed", "overwritten", "kept", "images")
-    facts = {name: int(event.summary[name]) for name in names}
-    return ImportReport(event_id=event.id, repeated=repeated, **facts)
+    facts = {name: int(told[name]) for name in names}
+    return ImportReport(event_id=event_id, repeated=repeated, **facts)
 
 
 class BulkChange:

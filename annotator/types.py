@@ -318,7 +318,8 @@ class ImportReport:
     """What a bulk change did, in cells.
 
     Attributes:
-        event_id: the one event, which can be undone.
+        event_id: the one event, which can be undone; None if nothing was changed, so that there is
+            nothing to undo (an event under an idempotency key is kept even then).
         repeated: the same key had been imported before; nothing was changed now.
         added: were unknown, now known.
         confirmed: were known with the same state; left as they were.
@@ -327,7 +328,7 @@ class ImportReport:
         images: pictures with a changed cell.
     """
 
-    event_id: int
+    event_id: int | None
     repeated: bool
     added: int
     confirmed: int

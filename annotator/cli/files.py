@@ -227,6 +227,8 @@ def _tell_imported(file: Path, report: Imported) -> None:
         say(f"{count}: {some(report.new_categories, 10)}.")
     listed(f"{counted(len(report.missing), 'picture')} not in the workspace", report.missing)
     cells = report.cells
+    if cells.event_id is None:
+        say("No cell is changed, so there is nothing to take back.")
     say(
         f"In the workspace: {counted(cells.added, 'cell')} decided, {cells.confirmed:,} known so "
         "already."

@@ -59,7 +59,8 @@ class ContractState:
         wrong: of these, on the wrong side.
         watched: blind answers since it was applied.
         watched_wrong: of these.
-        expected_cells: cells that it may decide, as planned.
+        expected_cells: cells that it may decide, as planned: those that are left after `planned`
+            answers. Where a proof may end early (``finish``) it is an estimate.
         trouble: why its answers cannot be looked at, and what to do; empty if they can.
     """
 
@@ -346,9 +347,14 @@ def _counted(contract: Contract, tally: Sequence[Tally]) -> ContractState:
         wrong=_cells(wrong, db.PROPOSAL),
         watched=_cells(answered, db.WATCH),
         watched_wrong=_cells(wrong, db.WATCH),
-        expected_cells=int(contract.config["pool"]) - int(contract.config["asked"]),
+        expected_cells=_left_as_planned(contract.config),
         trouble=finishing.drawn_otherwise(contract) if stage in ("asking", "unproved") else "",
     )
+
+
+def _left_as_planned(config: Mapping[str, Any]) -> int:
+    """Cells that nobody will have been asked about, the same number as `drafting.preview` gives."""
+    return int(config["pool"]) - max(int(config.get("planned", 0)), int(config["asked"]))
 
 
 def _cells(tally: Sequence[Tally], *streams: str) -> int:
@@ -614,8 +620,9 @@ def _words(state: ContractState) -> str:
         return state.trouble
     if state.stage == "asking":
         cells = state.expected_cells
+        most = "about" if contract.kind == finishing.KIND else "up to"
         return (
-            f"would decide up to {counted(cells, 'cell')}, {_promise(contract, cells)}; "
+            f"would decide {most} {counted(cells, 'cell')}, {_promise(contract, cells)}; "
             f"{state.answered:,} of {_wanted(state)} blind answers given"
         )
     if state.stage == "proved":

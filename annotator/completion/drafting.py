@@ -150,12 +150,15 @@ class Preview:
         scope = "for this category alone"
         if self.promise.category_id is None:
             scope = "for all categories together, not for each alone"
+        asked, most = counted(self.questions, "blind question"), "up to"
         promised = self.promise.words()
         if self.promise.kind == finishing.KIND:
             promised += f" ({finishing.allowance(self.allowed, self.cells)})"
+            # The proof may be had sooner or take longer: both numbers are estimates.
+            asked, most = f"About {asked}", "about"
         return (
-            f"{counted(self.questions, 'blind question')} on {counted(self.images, 'picture')}, "
-            f"then up to {counted(self.cells, 'cell')} could be decided {decided}: "
+            f"{asked} on {counted(self.images, 'picture')}, "
+            f"then {most} {counted(self.cells, 'cell')} could be decided {decided}: "
             f"{promised}, {scope}. Nothing is decided before the answers prove it and "
             "somebody applies it."
         )

@@ -25,6 +25,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    delete,
     func,
     insert,
     select,
@@ -304,6 +305,14 @@ _SET_EVENT_RESULT = (
     .where(t.event.c.id == bindparam("event"))
     .values(cell_count=bindparam("cells"), summary=bindparam("told", type_=t.event.c.summary.type))
 )
+
+
+def forget_event(connection: Connection, event_id: int) -> None:
+    """Remove an event of this same transaction that has turned out to change nothing."""
+    connection.execute(_FORGET_EVENT, {"event": event_id})
+
+
+_FORGET_EVENT = delete(t.event).where(t.event.c.id == bindparam("event"))
 
 
 def add_event_cells(connection: Connection, event_id: int, cells: Cells, part: int = 0) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from annotator.errors import AnnotatorError, InvalidInput
-from annotator.exchange import import_labels, read_coco, read_csv
+from annotator.exchange import Imported, import_labels, read_coco, read_csv
 from annotator.formats.table import LabelTable
 from annotator.import_preview import has_minus_one, preview_import
 from annotator.service import AnnotationService
@@ -108,7 +108,7 @@ def make_import(service: AnnotationService, tasks: Tasks) -> None:
         first = not service.categories()
         return [
             tell(found.text()),
-            gr.Column(visible=True),
+            gr.Column(visible=found.changes),
             gr.Checkbox(value=first, visible=bool(found.new_categories) and not first),
             gr.Checkbox(value=False, visible=bool(found.missing)),
             gr.Radio(value="keep", visible=found.different > 0),
@@ -190,10 +190,23 @@ def _import(
         progress=progress,
         file_name=file_name,
     )
+    return Outcome(imported_words(file_name, done))
+
+
+def imported_words(file_name: str, done: Imported) -> str:
+    """What an import did; repeats names."""
     cells = done.cells
-    text = (
+    if cells.event_id is None:
+        text = (
+            f"{file_name} changed no cell: {cells.confirmed:,} known so already, {cells.kept:,} "
+            "decided otherwise and kept."
+        )
+        if not done.new_categories:
+            return f"{text} There is nothing to take back."
+        added = counted(len(done.new_categories), "new category", "new categories")
+        return f"{text} {added} added; that can be taken back under Last changes."
+    return (
         f"{file_name} is imported: {counted(cells.added, 'cell')} decided, {cells.confirmed:,} "
         f"known so already, {cells.overwritten:,} changed to what the file says, {cells.kept:,} "
         "decided otherwise and kept. It can be taken back under Last changes."
     )
-    return Outcome(text)

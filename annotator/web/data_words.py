@@ -73,6 +73,8 @@ def describe(event: Event) -> str:
         return f"Added {listed([str(name) for name in told.get('names', ())])}"
     if event.kind != KIND:
         cells = f"{told.get('present', 0):,} present, {told.get('absent', 0):,} absent"
+        if not event.cell_count:  # kept under an idempotency key, or by an earlier version
+            cells = "nothing new"
         return (
             f"Imported {_cut(str(told['file']))}: {cells}"
             if told.get("file")

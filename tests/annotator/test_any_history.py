@@ -150,7 +150,9 @@ class AnyHistory(ProjectHistory):
             if state and (place not in known or (overwrite and known[place] != state))
         }
         assert report.added + report.overwritten == len(changed)
-        self.story.decide(report.event_id, person, changed)
+        assert (report.event_id is None) == (not changed)
+        if report.event_id is not None:
+            self.story.decide(report.event_id, person, changed)
 
     @precondition(lambda self: self.requests and self.undos)
     @rule(data=st.data())

@@ -14,6 +14,7 @@ from annotator.db import bulk, store
 from annotator.db.cells import CELL, Cells
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.types import CellBatch
+from annotator.web.data_words import describe
 
 ALL = [(i, c, 1 if (i + c) % 3 else -1) for i in range(1, 7) for c in range(1, 5)]
 
@@ -47,9 +48,20 @@ def test_conflicts_are_handled_as_asked_and_counted(
 def test_importing_the_same_again_changes_nothing(project: Project) -> None:
     project.service.import_decisions([CellBatch.of(ALL)])
     before = project.table()
+    events = project.service.events()
     report = project.service.import_decisions([CellBatch.of(ALL)])
     assert (report.added, report.confirmed, report.images) == (0, 24, 0)
     assert project.table() == before
+    assert report.event_id is None
+    assert project.service.events() == events
+
+
+def test_an_import_under_a_key_is_kept_also_if_it_changes_nothing(any_project: Project) -> None:
+    any_project.service.import_decisions([CellBatch.of(ALL)])
+    first = any_project.service.import_decisions([CellBatch.of(ALL)], key="again")
+    again = any_project.service.import_decisions([], key="again")
+    assert (again.repeated, again.event_id, again.confirmed) == (True, first.event_id, 24)
+    assert describe(any_project.service.category_changes.history(1)[0]) == "Imported nothing new"
 
 
 def test_a_repeated_import_reads_nothing(project: Project) -> None:

@@ -239,7 +239,12 @@ def test_risky_cells_are_checked_no_later_than_others() -> None:
 
 def test_a_preview_tells_the_answers_planned(made: Finishing) -> None:
     told = made.completion.preview("finish", target=TARGET)
-    assert told.questions == made.propose().contract.config["planned"]
+    state = made.propose()
+    assert told.questions == state.contract.config["planned"]
+    assert told.cells == state.expected_cells
+    assert told.words().startswith(f"About {told.questions:,} blind questions on ")
+    assert f"about {told.cells:,} cells" in told.words()
+    assert f"about {told.cells:,} cells" in state.words()
     assert "decided as the model says" in told.words()
     assert "of all cells wrong" in told.words()
 

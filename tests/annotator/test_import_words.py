@@ -11,6 +11,7 @@ from label_project import Project
 from annotator.exchange import import_labels, read_csv
 from annotator.import_preview import ImportPreview
 from annotator.types import CellBatch
+from annotator.web.data_import import imported_words
 from annotator.web.data_words import describe, merge_text, removal_text
 
 ONE = ImportPreview(
@@ -29,6 +30,9 @@ def test_one_of_anything_is_singular() -> None:
     more = replace(ONE, images=2, present=1_000, new_categories=["cup", "dog"])
     assert more.text().startswith("2 pictures; 1,000 cells present")
     assert "2 new categories: cup, dog." in more.text()
+    nothing = replace(ONE, missing=[], new_categories=[], added=0, confirmed=1)
+    assert not nothing.changes
+    assert nothing.text().endswith("Importing it would change nothing.")
 
 
 def test_an_import_is_named_by_its_file(project: Project, tmp_path: Path) -> None:
@@ -38,6 +42,22 @@ def test_an_import_is_named_by_its_file(project: Project, tmp_path: Path) -> Non
     assert done.cells.added == 2
     event = project.service.category_changes.history(1)[0]
     assert describe(event) == "Imported labels <b>.csv: 1 present, 1 absent"
+
+
+def test_an_import_of_what_is_known_says_that_it_changed_nothing(
+    project: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("image,cup\n1.jpg,1\n2.jpg,0\n")
+    first = import_labels(project.service, read_csv(file), file_name=file.name)
+    assert imported_words("a.csv", first).endswith("It can be taken back under Last changes.")
+    again = import_labels(project.service, read_csv(file), file_name=file.name)
+    assert imported_words("a.csv", again) == (
+        "a.csv changed no cell: 2 known so already, 0 decided otherwise and kept. There is nothing "
+        "to take back."
+    )
+    imports = [e for e in project.service.category_changes.history() if e.kind == "import"]
+    assert len(imports) == 1
 
 
 @pytest.mark.parametrize(("name", "said"), [("", "Imported: "), ("x" * 99, "Imported " + "x" * 59)])

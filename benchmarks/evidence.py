@@ -9,9 +9,10 @@ which were found here and belong to it now. Hidden cells are looked at once, to 
 the mask seeds, and in brackets the largest distance from it), beside the out-of-fold log loss of
 the known cells, which is what a choice between the rows may use.
 
-Pictures are read once per input size; vectors of 34 windows are kept in the cache beside the mean
-of the whole picture. "ms" is processor time per picture for what the row reads beyond the first
-input size, one picture at a time and with loading the network, so more than the tool needs.
+Pictures are read once per view, as squares unless told otherwise; vectors of 34 windows are kept in
+the cache beside the mean of the whole picture. "ms" is processor time per picture for what the row
+reads beyond the first input size, one picture at a time and with loading the network, so more than
+the tool needs.
 """
 
 from __future__ import annotations
@@ -71,33 +72,57 @@ class Vectors:
 
 def window_vectors(found: Tensor) -> Tensor:
     """Average a map [channels, rows, columns] over the whole and 34 windows, [35, channels]."""
-    side = int(found.shape[1])
-    half, third = (side + 1) // 2, min(side, max(3, side // 3))
     parts = [found.mean((1, 2))]
-    for width, count in ((half, 3), (third, 5)):
-        at = np.linspace(0, side - width, count).round().astype(int)
-        parts += [found[:, a : a + width, b : b + width].mean((1, 2)) for a in at for b in at]
+    for half, count in ((True, 3), (False, 5)):
+        down, across = (_bands(int(side), half, count) for side in found.shape[1:])
+        parts += [found[:, a, b].mean((1, 2)) for a in down for b in across]
     return torch.stack(parts)
 
 
-def read_windows(
-    images: Sequence[Path], backbone: str, size: int, flip: bool, cache: Path
-) -> Vectors:
+def _bands(side: int, half: bool, count: int) -> list[slice]:
+    """Spread windows of half of ``side`` locations, or of a third, from edge to edge."""
+    width = (side + 1) // 2 if half else min(side, max(3, side // 3))
+    at = np.linspace(0, side - width, count).round().astype(int).tolist()
+    return [slice(start, start + width) for start in at]
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to read pictures.
+
+    Attributes:
+        size: side of the square, or of a square of the same area.
+        flip: left and right exchanged.
+        step: 0 for squares, else as of ``input_shape``.
+    """
+
+    size: int
+    flip: bool = False
+    step: int = 0
+
+    def __str__(self) -> str:
+        how = ", flipped" if self.flip else ", in proportion" if self.step else ""
+        return f"{self.size} px{how}"
+
+
+def read_windows(images: Sequence[Path], backbone: str, view: View, cache: Path) -> Vectors:
     """Read the pictures, or what an earlier call has kept."""
-    path = cache / f"{backbone}-{size}{'-flipped' if flip else ''}.npy"
+    suffix = "-flipped" if view.flip else "-in-proportion" if view.step else ""
+    path = cache / f"{backbone}-{view.size}{suffix}.npy"
     about = path.with_suffix(".json")
     if about.exists():
         stored = np.load(path, mmap_mode="r")
         if len(stored) == len(images):
             return Vectors(stored, float(json.loads(about.read_text())["milliseconds"]))
-    feature_set = FeatureSet("windows", (FeatureBlock(backbone, size, "mean", 1280),))
+    block = FeatureBlock(backbone, view.size, "mean", 1280)
+    feature_set = FeatureSet("windows", (block,), step=view.step)
     networks = load_backbones(feature_set)
-    if flip:
+    if view.flip:
         trunk = networks[backbone].trunk
         trunk.register_forward_pre_hook(lambda module, pixels: (pixels[0].flip(3),))
     started, rows = time.process_time(), []
     for number, image in enumerate(images):
-        found = feature_maps(feature_set, networks, image)[backbone, size]
+        found = feature_maps(feature_set, networks, image)[backbone, view.size]
         rows.append(window_vectors(found).half().numpy())
         if number % 200 == 0:
             console.print(f"[dim]{path.stem}: {number:,} of {len(images):,}[/dim]")
@@ -346,6 +371,8 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet-lite2")
     parser.add_argument("--sizes", nargs="+", type=int, default=[352])
     parser.add_argument("--flip", action="store_true", help="also read flipped pictures")
+    parser.add_argument("--in-proportion", action="store_true",
+                        help="also read pictures that are not squeezed to squares")  # fmt: skip
     parser.add_argument("--word-vectors", help="of category names: a file or a package")
     options = parser.parse_args()
     table = read_label_csv(options.labels, minus_one="unknown")
@@ -359,13 +386,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = options.cache or Path(folder)
         cache.mkdir(parents=True, exist_ok=True)
-        views = [(size, False) for size in options.sizes]
-        views += [(options.sizes[0], True)] if options.flip else []
         read = {
-            f"{size} px{', flipped' if flip else ''}": read_windows(
-                images, options.backbone, size, flip, cache
-            )
-            for size, flip in views
+            str(view): read_windows(images, options.backbone, view, cache)
+            for view in views_of(options)
         }
         graph, spaces, cost = spaces_of(read)
         found: dict[tuple[str, float], list[Figures]] = {}
@@ -375,6 +398,14 @@ def main() -> None:
                 for name, figures in measure_all(case, spaces, names):
                     found.setdefault((name, known), []).append(figures)
         show(found, options.known, cost)
+
+
+def views_of(options: argparse.Namespace) -> list[View]:
+    first = options.sizes[0]
+    views = [View(size) for size in options.sizes]
+    views += [View(first, flip=True)] if options.flip else []
+    views += [View(first, step=32)] if options.in_proportion else []
+    return views
 
 
 def spaces_of(

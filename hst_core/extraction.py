@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from hst_core.forward import (
     load_backbones,
     prepared,
 )
-from hst_core.pictures import UnreadablePictureError, read_picture
+from hst_core.pictures import UnreadablePictureError
 from hst_core.row_store import ROWS, RowStore
 
 #: Pictures per forward pass: few enough on a CPU that a layer's output stays near its cache.
@@ -35,7 +36,7 @@ GPU_BATCH = 64
 #: More lanes would wait for Python's lock; with more cores, each lane uses several.
 MAX_LANES = 8
 
-_Squares = dict[int, npt.NDArray[np.uint8]]
+_Picture = dict[int, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,34 @@ def extract_maps(
     return _fill(store, todo, prepare, batch_size, workers, progress, should_stop)
 
 
+def stream(
+    run: Forward,
+    images: Sequence[tuple[str, Path]],
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+) -> Generator[tuple[list[str], Rows | None, int], None, None]:
+    """Yield the rows of pictures that need not be stored, in order, batch by batch.
+
+    Args:
+        run: from pixels to rows.
+        images: (sha256 of the file's bytes, path).
+        batch_size: as for ``extract``.
+        workers: as for ``extract``.
+
+    Yields:
+        Hashes of the pictures that could be read; their rows, None if there are none; and the
+        number of pictures that could not be read.
+    """
+    with _calm():
+        batches = _pipeline(run, images, batch_size, workers)
+        try:
+            for batch in batches:
+                yield batch.hashes, batch.rows, len(batch.failures)
+        finally:
+            batches.close()
+
+
 # -- the pipeline
 
 
@@ -183,12 +212,8 @@ def _fill(
     unreadable = list(todo.unreadable)
     extracted = finished = 0
     pending = _Pending(store)
-    threads = torch.get_num_threads()
-    batches = _pipeline(prepare(), todo.images, batch_size, workers)
-    with warnings.catch_warnings():
-        # A picture of 100 megapixels is read and no reason for a warning. The filter is set here,
-        # since only one thread may change filters.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with _calm():
+        batches = _pipeline(prepare(), todo.images, batch_size, workers)
         try:
             for batch in batches:
                 pending.add(batch)
@@ -200,10 +225,22 @@ def _fill(
                     break
         finally:
             batches.close()
-            # The lanes' setting would otherwise be the default of every later thread.
-            torch.set_num_threads(threads)
             pending.flush()
     return ExtractReport(extracted, todo.present, unreadable, finished < len(todo.images))
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Keep large pictures from warning, and the lanes' threads from becoming every thread's."""
+    threads = torch.get_num_threads()
+    with warnings.catch_warnings():
+        # A picture of 100 megapixels is read and no reason for a warning. The filter is set here,
+        # since only one thread may change filters.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 class _Pending:
@@ -253,7 +290,7 @@ def _pipeline(
     def submit() -> None:
         group = next(groups, None)
         if group is not None:
-            decoded = [decoders.submit(_read, run.sizes, *item) for item in group]
+            decoded = [decoders.submit(_read, run, *item) for item in group]
             ahead.append(forward.submit(_forward_batch, run, group, decoded))
 
     try:
@@ -277,9 +314,9 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _read(sizes: Sequence[int], image_hash: str, path: Path) -> _Squares | _Failure:
+def _read(run: Forward, image_hash: str, path: Path) -> _Picture | _Failure:
     try:
-        return read_picture(path, sizes)
+        return run.read(path)
     except UnreadablePictureError as error:
         return _Failure(image_hash, path, str(error), permanent=True)
     except MemoryError:
@@ -292,17 +329,27 @@ def _read(sizes: Sequence[int], image_hash: str, path: Path) -> _Squares | _Fail
 def _forward_batch(
     run: Forward,
     group: Sequence[tuple[str, Path]],
-    decoded: Sequence[Future[_Squares | _Failure]],
+    decoded: Sequence[Future[_Picture | _Failure]],
 ) -> _Batch:
     results = [future.result() for future in decoded]
     failures = [result for result in results if isinstance(result, _Failure)]
-    squares = [result for result in results if not isinstance(result, _Failure)]
+    pictures = [result for result in results if not isinstance(result, _Failure)]
     hashes = [
         image_hash
         for (image_hash, _), result in zip(group, results, strict=True)
         if not isinstance(result, _Failure)
     ]
-    if not squares:
-        return _Batch([], None, failures)
-    stacked = {side: np.stack([square[side] for square in squares]) for side in run.sizes}
-    return _Batch(hashes, run(stacked), failures)
+    return _Batch(hashes, _rows_of(run, pictures) if pictures else None, failures)
+
+
+def _rows_of(run: Forward, pictures: Sequence[_Picture]) -> Rows:
+    """Run pictures of one shape together; the rows come in the order of the pictures."""
+    together: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for number, picture in enumerate(pictures):
+        together.setdefault(tuple(array.shape for array in picture.values()), []).append(number)
+    found = [
+        run({side: np.stack([pictures[n][side] for n in numbers]) for side in run.sizes})
+        for numbers in together.values()
+    ]
+    place = np.argsort(np.concatenate(list(together.values())))
+    return {name: np.concatenate([rows[name] for rows in found])[place] for name in found[0]}

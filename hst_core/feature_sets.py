@@ -26,7 +26,8 @@ class FeatureBlock:
 
     Attributes:
         backbone: a name of ``hst_core.backbone``.
-        input_size: side in pixels; the whole picture is resized to this square, nothing is cut.
+        input_size: side in pixels of the square that the whole picture is resized to, or has the
+            area of; nothing is cut.
         pooling: over the locations of the feature map.
         channels: length of the block, D0 of the backbone.
     """
@@ -46,11 +47,14 @@ class FeatureSet:
         blocks: in the order of the vector.
         windows: windows along each side of a picture, each half as wide and as high as the
             picture; 0 for none.
+        step: pictures keep their proportions, as :func:`~hst_core.pictures.input_shape` says; 0
+            for squares.
     """
 
     name: str
     blocks: tuple[FeatureBlock, ...]
     windows: int = 0
+    step: int = 0
 
     @property
     def dim(self) -> int:
@@ -77,17 +81,23 @@ class FeatureSet:
         return passes
 
     def described(self) -> dict[str, Any]:
-        """Say what the set is in plain values; without windows, as before there were any."""
+        """Say what the set is in plain values; what it lacks is left out, as in older stores."""
         found = asdict(self)
-        if not self.windows:
-            del found["windows"]
+        for name in ("windows", "step"):
+            if not found[name]:
+                del found[name]
         return found
 
     @classmethod
     def from_description(cls, found: Mapping[str, Any]) -> FeatureSet:
         """Read what :meth:`described` gave."""
         blocks = tuple(FeatureBlock(**block) for block in found["blocks"])
-        return cls(str(found["name"]), blocks, int(found.get("windows", 0)))
+        windows, step = (int(found.get(name, 0)) for name in ("windows", "step"))
+        return cls(str(found["name"]), blocks, windows, step)
+
+
+#: Pixels per location of the backbones: with other sides their maps would be cut or padded.
+_STRIDE = 32
 
 
 def _lite(number: int, size: int, pooling: Pooling = "mean") -> FeatureBlock:
@@ -97,13 +107,14 @@ def _lite(number: int, size: int, pooling: Pooling = "mean") -> FeatureBlock:
 FEATURE_SETS: dict[str, FeatureSet] = {
     feature_set.name: feature_set
     for feature_set in (
-        FeatureSet("fast", (_lite(0, 224),), windows=3),
-        FeatureSet("balanced", (_lite(2, 352),), windows=3),
-        FeatureSet("best", (_lite(2, 480),), windows=3),
+        FeatureSet("fast", (_lite(0, 224),), windows=3, step=_STRIDE),
+        FeatureSet("balanced", (_lite(2, 352),), windows=3, step=_STRIDE),
+        FeatureSet("best", (_lite(2, 480),), windows=3, step=_STRIDE),
         FeatureSet(
             "tiny",
             (FeatureBlock("tiny", 64, "mean", 128), FeatureBlock("tiny", 64, "max", 128)),
             windows=3,
+            step=8,
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The network's side of extraction: equal squares in, rows of a store out."""
+"""The network's side of extraction: pictures of one shape in, rows of a store out."""
 
 from __future__ import annotations
 
@@ -49,17 +49,24 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 
 class Forward:
-    """Equal squares in, float16 rows of every matrix out; subclasses say what a row is."""
+    """Pictures of one shape in, float16 rows of every matrix out; subclasses say what a row is."""
 
-    def __init__(self, device: torch.device, precision: Precision, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, device: torch.device, precision: Precision, sizes: Sequence[int], step: int = 0
+    ) -> None:
         self.device = device
         self.sizes = sizes
+        self.step = step
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))
 
-    def __call__(self, squares: Mapping[int, npt.NDArray[np.uint8]]) -> Rows:
-        """Turn {side: [n, side, side, 3]} into {matrix: [n, *row_shape]}."""
+    def read(self, path: Path) -> dict[int, npt.NDArray[np.uint8]]:
+        """Read one picture as it is wanted here; errors as of ``read_picture``."""
+        return read_picture(path, self.sizes, self.step)
+
+    def __call__(self, pictures: Mapping[int, npt.NDArray[np.uint8]]) -> Rows:
+        """Turn {side: [n, rows, columns, 3]} into {matrix: [n, *row_shape]}."""
         with torch.inference_mode():
-            pixels = {side: self._to_device(array) for side, array in squares.items()}
+            pixels = {side: self._to_device(array) for side, array in pictures.items()}
             limit = torch.finfo(torch.float16).max
             return {
                 name: np.asarray(rows.clamp(-limit, limit).half().cpu().numpy())
@@ -67,7 +74,7 @@ class Forward:
             }
 
     def rows_of(self, pixels: Mapping[int, Tensor]) -> dict[str, Tensor]:
-        """Compute the rows of one batch from {side: [n, 3, side, side]}."""
+        """Compute the rows of one batch from {side: [n, 3, rows, columns]}."""
         raise NotImplementedError
 
     def feature_map(self, network: Backbone, pixels: Tensor) -> Tensor:
@@ -80,7 +87,7 @@ class Forward:
         tensor = torch.from_numpy(array)
         if self.device.type == "cuda":
             tensor = tensor.pin_memory().to(self.device, non_blocking=True)
-        # [n, side, side, 3] read as [n, 3, side, side] is channels-last already.
+        # [n, rows, columns, 3] read as [n, 3, rows, columns] is channels-last already.
         return tensor.permute(0, 3, 1, 2)
 
 
@@ -101,16 +108,17 @@ class PooledVectors(Forward):
                     f"{block.backbone} has {found} channels, feature set {feature_set.name} says "
                     f"{block.channels} (correct the block)"
                 )
-        super().__init__(device, precision, sorted({size for _, size in feature_set.passes}))
+        sizes = sorted({size for _, size in feature_set.passes})
+        super().__init__(device, precision, sizes, feature_set.step)
         self.feature_set = feature_set
         self.networks = networks
 
     def maps_of(
-        self, squares: Mapping[int, npt.NDArray[np.uint8]]
+        self, pictures: Mapping[int, npt.NDArray[np.uint8]]
     ) -> dict[tuple[str, int], Tensor]:
-        """Run every pass on {side: [n, side, side, 3]}."""
+        """Run every pass on {side: [n, rows, columns, 3]}."""
         return {
-            (name, size): self.feature_map(self.networks[name], self._to_device(squares[size]))
+            (name, size): self.feature_map(self.networks[name], self._to_device(pictures[size]))
             for name, size in self.feature_set.passes
         }
 
@@ -171,6 +179,6 @@ def feature_maps(
         OSError: if the file cannot be opened.
     """
     forward = PooledVectors(feature_set, backbones, torch.device(device), precision)
-    squares = {side: square[None] for side, square in read_picture(path, forward.sizes).items()}
+    one = {side: picture[None] for side, picture in forward.read(path).items()}
     with torch.inference_mode():
-        return {key: found[0] for key, found in forward.maps_of(squares).items()}
+        return {key: found[0] for key, found in forward.maps_of(one).items()}

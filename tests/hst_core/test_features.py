@@ -37,6 +37,7 @@ from hst_core.features import (
     load_backbones,
     read_picture,
 )
+from hst_core.pictures import input_shape
 from hst_core.pooling import pool, pool_windows
 
 TINY = FEATURE_SETS["tiny"]
@@ -406,6 +407,30 @@ def test_several_sizes_come_from_one_reading(tmp_path: Path) -> None:
     }
 
 
+@given(
+    columns=st.integers(1, 20_000),
+    rows=st.integers(1, 20_000),
+    side=st.sampled_from([64, 224, 352, 480]),
+)
+def test_a_network_gets_a_picture_of_nearly_its_proportions(
+    columns: int, rows: int, side: int
+) -> None:
+    across, down = input_shape(columns, rows, side, 32)
+    assert across % 32 == 0
+    assert down % 32 == 0
+    wanted = min(max(columns / rows, 0.5), 2.0) ** 0.5
+    assert abs(across - side * wanted) <= 16 + 1e-9
+    assert abs(down - side / wanted) <= 16 + 1e-9
+
+
+def test_a_picture_on_its_side_keeps_the_proportions_it_is_seen_in(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.new("RGB", (80, 40))
+    path = save(tmp_path / "lying.jpg", lying, exif=exif)
+    assert read_picture(path, [64], 8)[64].shape == (88, 48, 3)
+
+
 @pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "empty.jpg", "text.jpg"])
 def test_broken_files_are_called_unreadable(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -429,11 +454,27 @@ def test_vectors_are_the_pooled_maps_of_the_resized_picture(
     extract(store, pictures)
     backbone = build_backbone("tiny")
     for image_hash, path in pictures[::5]:
-        square = torch.from_numpy(read_picture(path, [64])[64]).permute(2, 0, 1)[None]
+        square = torch.from_numpy(read_picture(path, [64], 8)[64]).permute(2, 0, 1)[None]
         features = backbone(square)
         expected = torch.cat([pool(features, "mean"), pool(features, "max")], 1)
         found = store.vectors(store.rows([image_hash]))
         np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
+
+
+def test_pictures_of_many_shapes_in_one_batch_keep_their_rows(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).integers(0, 255, (90, 90, 3), dtype=np.uint8)
+    shapes = [(90, 60), (60, 90), (90, 60), (50, 50), (60, 90), (90, 45)]
+    images = []
+    for number, (rows, columns) in enumerate(shapes):
+        part = Image.fromarray(noise[:rows, :columns]).rotate(90 * number)
+        images.append((fake_hash(number), save(tmp_path / f"{number}.png", part)))
+    with FeatureStore.open(tmp_path / "store", "tiny") as store:
+        extract(store, images, batch_size=6, workers=1)
+        together = store.vectors(store.rows([name for name, _ in images]))
+    for number, image in enumerate(images):
+        with FeatureStore.open(tmp_path / f"only-{number}", "tiny") as alone:
+            extract(alone, [image])
+            np.testing.assert_allclose(together[number], alone.vectors([0])[0], atol=2e-3)
 
 
 def test_windows_are_pooled_from_the_same_maps(
@@ -442,7 +483,7 @@ def test_windows_are_pooled_from_the_same_maps(
     store = FeatureStore.open(tmp_path / "store", "tiny")
     extract(store, pictures, batch_size=5)
     image_hash, path = pictures[7]
-    square = torch.from_numpy(read_picture(path, [64])[64]).permute(2, 0, 1)[None]
+    square = torch.from_numpy(read_picture(path, [64], 8)[64]).permute(2, 0, 1)[None]
     features = build_backbone("tiny")(square)
     expected = torch.cat([pool_windows(features, way, 3)[0] for way in ("mean", "max")], 1)
     found = store.windows(store.rows([image_hash]))

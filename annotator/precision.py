@@ -158,6 +158,53 @@ def precision(
     ]
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """How right suggestions of neighbouring model versions were, together.
+
+    Attributes:
+        first: oldest version with an answer.
+        last: newest.
+        share: of all of them.
+    """
+
+    first: int
+    last: int
+    share: Share
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are enough answers for their share to say something."""
+        return self.share.total >= FEWEST
+
+
+FEWEST = 20
+"""Answers below which a share says next to nothing: even 20 of 20 leave 83 to 100 %."""
+
+
+def pool_versions(shares: Sequence[tuple[int, Share]]) -> list[Pooled]:
+    """Put neighbouring versions together until each group has `FEWEST` answers.
+
+    A project has a new version every few answers, so that most have one or two of their own.
+
+    Args:
+        shares: (version id, answers) in the order of the versions; those without any count nothing.
+
+    Returns:
+        In the same order; only the newest group may have fewer.
+    """
+    groups: list[Pooled] = []
+    for version, share in shares:
+        if not share.total:
+            continue
+        if groups and not groups[-1].tells:
+            before = groups.pop()
+            groups.append(Pooled(before.first, version, before.share + share))
+        else:
+            groups.append(Pooled(version, version, share))
+    return groups
+
+
 def interval(
     right: NDArray[np.integer[Any]] | int,
     total: NDArray[np.integer[Any]] | int,

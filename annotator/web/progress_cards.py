@@ -20,6 +20,7 @@ from annotator.web.progress_charts import (
     known_chart,
     matching,
     precision_chart,
+    precision_words,
     rate_chart,
 )
 
@@ -181,11 +182,13 @@ class RightCard:
                 )
             gr.HTML(
                 "<p>Of the cells that somebody decided after the model had given them a "
-                "probability: the share it had right, with the 95 % interval. The cells were not "
-                "drawn at random, so this is no estimate for those that wait.</p>",
+                "probability: the share it had right, with the 95 % interval. Versions with few "
+                "answers stand together. The cells were not drawn at random, so this is no "
+                "estimate for those that wait.</p>",
                 apply_default_css=False,
                 elem_classes="note",
             )
+            told = gr.HTML(apply_default_css=False)
             chart = _chart(
                 "No suggestion has been answered yet. The model suggests once some cells are "
                 "present and some absent."
@@ -193,19 +196,20 @@ class RightCard:
         # Not the choice itself: after a restart of the server Gradio refuses what was chosen.
         self.of = gr.State(ALL)
         self.inputs: list[Any] = [self.of]
-        self.outputs: list[Any] = [self.category, self.of, *chart]
+        self.outputs: list[Any] = [self.category, self.of, told, *chart]
 
     def read(self, now: Now, *chosen: Any) -> list[Any]:
         """Values of the outputs."""
         service, names = now.service, [(c.name, c.id) for c in now.categories]
         of = chosen[0] if chosen[0] in {ident for _, ident in names} else ALL
-        answers = precision_chart(
-            service.answers(), service.model_versions(), of or None, service.thresholds()
-        )
+        answers, thresholds = service.answers(), service.thresholds()
+        words = precision_words(answers, of or None, thresholds)
+        drawn = precision_chart(answers, service.model_versions(), of or None, thresholds)
         return [
             gr.Dropdown([("All categories", ALL), *names], value=of),
             of,
-            *_shown(answers),
+            gr.HTML(f"<p>{words}</p>", visible=bool(words)),
+            *_shown(drawn),
         ]
 
     def connect(self, again: Refresh) -> None:

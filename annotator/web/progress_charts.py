@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from gradio.components.plot import PlotData
 
-from annotator.precision import Answers, Precision, Share, precision
+from annotator.precision import (
+    FEWEST,
+    Answers,
+    Pooled,
+    Precision,
+    Share,
+    pool_versions,
+    precision,
+)
 from annotator.progress import (
     Activity,
     By,
@@ -202,32 +210,67 @@ def precision_chart(
     category_id: int | None,
     thresholds: Mapping[int, float],
 ) -> PlotData | None:
-    """How often suggestions were right by model version, with the exact interval around it."""
-    if category_id is not None:
-        answers = answers.where(answers.category_ids == category_id)
+    """How often suggestions were right by model version, with the exact interval around it.
+
+    Versions with few answers stand together; what is too little even so is drawn hollow.
+    """
     found = [
         p
-        for p in precision(answers, by_category=False, by_version=True, thresholds=thresholds)
+        for p in precision(
+            _of_category(answers, category_id), by_category=False, by_version=True,
+            thresholds=thresholds,
+        )
         if p.version_id
-    ]
-    if not found:
-        return None
+    ]  # fmt: skip
     made = {version.id: version for version in versions}
     data = []
     for name, colour, shares in (
-        ("Suggested present", PRESENT, [(p.version_id, p.present) for p in found]),
-        ("Suggested absent", ABSENT, [(p.version_id, p.absent) for p in found]),
+        ("Suggested present", PRESENT, [(p.version_id or 0, p.present) for p in found]),
+        ("Suggested absent", ABSENT, [(p.version_id or 0, p.absent) for p in found]),
     ):
-        data += _precision_lines(name, colour, [(v or 0, s) for v, s in shares if s.total], made)
+        data += _precision_points(name, colour, pool_versions(shares), made)
     if not data:
         return None
     return figure(
         data,
-        height=260,
+        height=280,
         x={"title": {"text": "model version"}, "tickformat": ",d", "dtick": _step(found)},
-        y={"range": [0, 102], "ticksuffix": " %"},
+        y={"range": [0, 106], "ticksuffix": " %", "tickvals": list(range(0, 101, 20))},
         hovermode="closest",
     )
+
+
+def precision_words(
+    answers: Answers, category_id: int | None, thresholds: Mapping[int, float]
+) -> str:
+    """The same over all versions, in words without any name; "" without any answer."""
+    answers = _of_category(answers, category_id)
+    named = answers.where(answers.version_ids > 0)
+    found = precision(named, by_category=False, thresholds=thresholds)
+    told = [
+        f"{side}: {_share_words(one)}."
+        for all_ in found
+        for side, one in (("Suggested present", all_.present), ("Suggested absent", all_.absent))
+        if one.total
+    ]
+    return " ".join(told)
+
+
+def _share_words(one: Share) -> str:
+    """Such as "19 of 20 right (95 %, interval 75 to 100 %)"; few answers without per cents."""
+    counts = f"{one.right:,} of {one.total:,} right"
+    if one.total < FEWEST:
+        return f"{counts}, too few to tell"
+    low, high = one.interval()
+    return (
+        f"{counts} ({share(one.right, one.total)}, interval {100 * low:.0f} to {100 * high:.0f} %)"
+    )
+
+
+def _of_category(answers: Answers, category_id: int | None) -> Answers:
+    if category_id is None:
+        return answers
+    return answers.where(answers.category_ids == category_id)
 
 
 def _step(found: Sequence[Precision]) -> int:
@@ -236,42 +279,54 @@ def _step(found: Sequence[Precision]) -> int:
     return max(1, (max(ids) - min(ids)) // 12)
 
 
-def _precision_lines(
+def _precision_points(
+    name: str, colour: str, groups: Sequence[Pooled], made: Mapping[int, ModelVersion]
+) -> list[dict[str, object]]:
+    """A line through what tells something, and hollow points for what does not."""
+    told, few = [g for g in groups if g.tells], [g for g in groups if not g.tells]
+    traces = []
+    if told:
+        traces.append(_points(name, colour, told, made))
+    if few:
+        hollow = {"size": 8, "color": colour, "symbol": "circle-open", "line": {"width": 1.5}}
+        title = f"{name}, fewer than {FEWEST} answers"
+        traces.append(_points(title, colour, few, made, mode="markers", marker=hollow, opacity=0.6))
+    return traces
+
+
+def _points(
     name: str,
     colour: str,
-    shares: Sequence[tuple[int, Share]],
+    groups: Sequence[Pooled],
     made: Mapping[int, ModelVersion],
-) -> list[dict[str, object]]:
-    if not shares:
-        return []
-    x = [version for version, _ in shares]
-    y = [100 * (one.value or 0.0) for _, one in shares]
-    ends = [one.interval() for _, one in shares]
-    told = [
-        f"version {version}{_kind(made.get(version))}<br>{name.lower()}: {one.right:,} of "
-        f"{one.total:,} right ({share(one.right, one.total)})<br>"
-        f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
-        for (version, one), (low, high) in zip(shares, ends, strict=True)
-    ]
-    return [
-        line(
-            name,
-            x,
-            y,
-            colour,
-            customdata=told,
-            hovertemplate="%{customdata}<extra></extra>",
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * high - value for (_, high), value in zip(ends, y, strict=True)],
-                "arrayminus": [value - 100 * low for (low, _), value in zip(ends, y, strict=True)],
-                "thickness": 1,
-                "width": 3,
-                "color": colour,
-            },
-        )
-    ]
+    **options: Any,
+) -> dict[str, object]:
+    y = [100 * (one.share.value or 0.0) for one in groups]
+    ends = [one.share.interval() for one in groups]
+    bar = {"type": "data", "thickness": 1, "color": colour}
+    return line(
+        name,
+        [(one.first + one.last) / 2 for one in groups],
+        y,
+        colour,
+        customdata=[f"{_versions(one, made)}<br>{_share_words(one.share)}" for one in groups],
+        hovertemplate=f"%{{customdata}}<extra>{name.split(',')[0]}</extra>",
+        error_y=bar
+        | {
+            "symmetric": False,
+            "array": [100 * high - value for (_, high), value in zip(ends, y, strict=True)],
+            "arrayminus": [value - 100 * low for (low, _), value in zip(ends, y, strict=True)],
+            "width": 3,
+        },
+        error_x=bar | {"array": [(one.last - one.first) / 2 for one in groups], "width": 0},
+        **options,
+    )
+
+
+def _versions(one: Pooled, made: Mapping[int, ModelVersion]) -> str:
+    if one.first == one.last:
+        return f"version {one.last}{_kind(made.get(one.last))}"
+    return f"versions {one.first} to {one.last}"
 
 
 def _kind(version: ModelVersion | None) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from label_project import Project
 from scipy.stats import binom
 
-from annotator.precision import Answers, Share, interval, precision
+from annotator.precision import FEWEST, Answers, Pooled, Share, interval, pool_versions, precision
 from annotator.types import CellBatch, CellChange
 
 CUP, TABLE = 1, 2
@@ -109,3 +109,24 @@ def test_an_answer_taken_back_does_not_count(any_project: Project) -> None:
     assert any_project.service.answers().counts.sum() == 2
     any_project.undo(any_project.ana)
     assert any_project.service.answers().counts.sum() == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.floats(0, 1)), max_size=30))
+def test_versions_are_put_together_until_they_tell_something(
+    made: list[tuple[int, float]],
+) -> None:
+    shares = [(7 + n, Share(int(total * part), total)) for n, (total, part) in enumerate(made)]
+    groups = pool_versions(shares)
+    assert all(group.tells for group in groups[:-1])
+    assert sum(group.share.total for group in groups) == sum(one.total for _, one in shares)
+    assert sum(group.share.right for group in groups) == sum(one.right for _, one in shares)
+    ends = [version for group in groups for version in {group.first: 0, group.last: 0}]
+    assert ends == sorted(set(ends))
+
+
+def test_a_version_with_enough_answers_stands_alone() -> None:
+    many, one = Share(30, FEWEST + 20), Share(1, 1)
+    assert pool_versions([(1, many), (2, one), (3, Share(0, 0)), (4, one)]) == [
+        Pooled(1, 1, many),
+        Pooled(2, 4, Share(2, 2)),
+    ]

@@ -11,6 +11,7 @@ import pytest
 from web_site import NAMES, Site
 
 from annotator.errors import Conflict
+from annotator.precision import Answers
 from annotator.progress import Activity
 from annotator.types import Job, ModelVersion, Status
 from annotator.web.charts import LONGEST_IN_LEGEND, bars, keep_few, plain
@@ -22,7 +23,14 @@ from annotator.web.model_words import (
     training_chart,
     versions_table,
 )
-from annotator.web.progress_charts import category_chart, matching, sentence, share
+from annotator.web.progress_charts import (
+    category_chart,
+    matching,
+    precision_chart,
+    precision_words,
+    sentence,
+    share,
+)
 from annotator.web.tasks import Outcome, Tasks
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -193,3 +201,28 @@ def test_one_task_at_a_time_and_its_end_is_told() -> None:
     failed = tasks.wait(10)
     assert failed.failed
     assert failed.outcome == Outcome("RuntimeError: broke")
+
+
+def test_few_answers_to_suggestions_are_drawn_hollow_and_told_without_a_share() -> None:
+    answers = Answers.of([(1, 1, "focus", 90, 1, 1), (1, 2, "focus", 90, -1, 1)])
+    drawn = precision_chart(answers, [], None, {})
+    assert drawn is not None
+    (few,) = json.loads(drawn.plot)["data"]
+    assert few["name"] == "Suggested present, fewer than 20 answers"
+    assert few["marker"]["symbol"] == "circle-open"
+    assert few["customdata"] == ["versions 1 to 2<br>1 of 2 right, too few to tell"]
+    assert precision_words(answers, None, {}) == (
+        "Suggested present: 1 of 2 right, too few to tell."
+    )
+    assert precision_words(answers, 5, {}) == ""
+
+
+def test_enough_answers_are_told_with_their_interval() -> None:
+    answers = Answers.of([(1, 1, "sweep", 90, 1, 19), (1, 4, "sweep", 90, -1, 1)])
+    drawn = precision_chart(answers, [version(1), version(4)], 1, {1: 0.5})
+    assert drawn is not None
+    (told,) = json.loads(drawn.plot)["data"]
+    assert (told["x"], told["y"], told["error_x"]["array"]) == ([2.5], [95.0], [1.5])
+    assert precision_words(answers, 1, {1: 0.5}) == (
+        "Suggested present: 19 of 20 right (95 %, interval 75 to 100 %)."
+    )

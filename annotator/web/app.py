@@ -46,6 +46,7 @@ _PREPARED_AFTER_SECONDS = 5.0  # the first page has been opened by then
 _SWITCH_SECONDS = 0.0005
 """How long a thread waits for the interpreter while another one computes. An answer waits several
 times; with Python's 5 ms a click would wait most of its time for somebody else's page."""
+_QUEUE_LOOK_SECONDS = 0.1
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -132,13 +133,14 @@ def _mount_pages(
 ) -> None:
     import gradio
 
+    blocks = make()
     sheets = "".join(
         f'<link rel="stylesheet" href="{static}/css/{sheet.name}">'
         for sheet in sorted((STATIC / "css").glob("*.css"))
     )
     gradio.mount_gradio_app(
         app,
-        make(),
+        blocks,
         path="/",
         ssr_mode=False,
         footer_links=[],
@@ -147,6 +149,11 @@ def _mount_pages(
         head=sheets,
         blocked_paths=[str(blocked)],
     )
+    # Left alone it looks for events a thousand times a second: a twelfth of a core for nothing,
+    # and a wait for the interpreter in the middle of every click. These are its own values on
+    # Windows; none of our events goes through the queue (see `live`).
+    blocks._queue.sleep_when_free = _QUEUE_LOOK_SECONDS
+    blocks._queue.progress_update_sleep_when_free = _QUEUE_LOOK_SECONDS
 
 
 def _in_event_loop(make: Callable[[], None]) -> None:

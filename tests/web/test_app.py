@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from importlib.metadata import version
 
 import pytest
+from gradio.queueing import Queue
 from web_site import NAMES, Site
 
 from annotator.errors import WorkspaceError
@@ -69,6 +71,14 @@ def test_the_description_is_found_at_the_root_too(site: Site) -> None:
         "hst-annotator",
         version("hst-annotator"),
     )
+
+
+def test_gradio_does_not_look_for_events_a_thousand_times_a_second(site: Site) -> None:
+    mounted = [getattr(route, "app", None) for route in site.client.app.routes]
+    (pages,) = (app for app in mounted if hasattr(app, "get_blocks"))
+    for name in ("sleep_when_free", "progress_update_sleep_when_free"):
+        assert f"self.{name} =" in inspect.getsource(Queue)  # it is still called so
+        assert getattr(pages.get_blocks()._queue, name) >= 0.05  # seconds
 
 
 def test_a_second_server_on_the_workspace_names_the_first(site: Site) -> None:

@@ -33,7 +33,7 @@ FORMAT = 1
 """Grows when an older program could no longer read a workspace."""
 
 FEATURE_SETS = ("fast", "balanced", "best", "tiny")
-SWITCHES = ("auto", "on", "off")
+SWITCHES = ("auto", "on", "all", "off")
 DEVICES = ("auto", "cpu", "cuda")
 FOLDERS = ("features", "scores", "models", "thumbnails")
 
@@ -51,8 +51,9 @@ class Settings:
         feature_set: which pooled features the fast tier reads: ``fast``, ``balanced``, ``best``,
             or ``tiny`` (no weights; for tests).
         device: where features are computed: ``auto``, ``cpu`` or ``cuda``.
-        deep_tier: whether the network is trained after the fast tier when nobody labels: ``auto``
-            (on a GPU, from a thousand known cells on), ``on`` or ``off``.
+        deep_tier: whether the deep tier is trained when nobody labels: ``auto`` (on a GPU, from a
+            thousand known cells on), ``on``, ``all`` (on, with networks on frozen features too,
+            which ``on`` trains on a GPU only) or ``off``.
         seed: of every random choice in this workspace.
         database: SQLAlchemy URL of the label database; empty: labels.db in the workspace.
     """

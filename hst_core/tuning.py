@@ -177,28 +177,12 @@ class TunedTier:
             should_stop: asked before every step.
 
         Raises:
-            Stopped: if ``should_stop`` says so.
+            Stopped: if ``should_stop`` says so; `TunedTraining` can go on where it stopped.
             ValueError: if no cell is known.
         """
-        config = config or TuningConfig()
-        labels = check_label_matrix(labels)
-        if not labels.any():
-            raise ValueError("a last stage cannot be trained without a known cell")
-        folds = fold_of_images(len(labels), config)
-        networks = []
-        for fold in range(config.networks):
-            seen = np.where(folds[:, None] == fold, 0, labels).astype(np.int8)
-            network = _start(stage, space, coordinates, seen, should_stop).to(device)
-            training = _Training(network, activations, seen, teacher(seen), config, fold)
-
-            def tell(share: float, fold: int = fold) -> None:
-                if progress is not None:
-                    text = f"fine-tuning network {fold + 1} of {config.networks}"
-                    progress((fold + share) / config.networks, text)
-
-            networks.append(training.run(tell, should_stop))
-        tier = cls(tuple(networks), config)
-        values = tier._unseen(activations, labels, folds, should_stop)
+        training = TunedTraining(labels, stage, space, coordinates, config=config, device=device)
+        tier = training.run(activations, teacher, progress=progress, should_stop=should_stop)
+        values = tier.out_of_fold(activations, training.labels, should_stop)
         return tier, ExtraSource(TUNED, "classifier", values)
 
     def values_for(
@@ -209,6 +193,19 @@ class TunedTier:
         found = [self._score(f, activations, rows, should_stop) for f in range(len(self.networks))]
         mean: NDArray[np.float32] = np.mean(found, axis=0, dtype=np.float32)
         return mean
+
+    def mean_logits(
+        self, activations: Float[Tensor, "images inputs rows columns"]
+    ) -> Float[Tensor, "images categories"]:
+        """Return the same of activations that are at hand, on the networks' device."""
+        found = [network.best(activations, self.config.windows) for network in self.networks]
+        return torch.stack(found).mean(dim=0)
+
+    def to(self, device: str) -> TunedTier:
+        """Move the networks; returns itself."""
+        for network in self.networks:
+            network.to(device).eval()
+        return self
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values, for a checkpoint."""
@@ -233,18 +230,28 @@ class TunedTier:
             networks.append(network)
         return cls(tuple(networks), TuningConfig(**config))
 
-    def _unseen(
+    def out_of_fold(
         self,
         activations: FeatureArray,
-        labels: NDArray[np.int8],
-        folds: NDArray[np.intp],
-        should_stop: ShouldStop | None,
-    ) -> NDArray[np.float32]:
-        """Score labelled images by the network that has not seen them, the others by all."""
+        labels: Int8[np.ndarray, "images categories"],
+        should_stop: ShouldStop | None = None,
+        *,
+        labelled_only: bool = False,
+    ) -> Float32[np.ndarray, "images categories"]:
+        """Score labelled images by the network that has not seen them, the others by all.
+
+        Args:
+            activations: of all images, or of the labelled ones.
+            labels: that the networks were trained on.
+            should_stop: asked between batches.
+            labelled_only: leave the others at 0.
+        """
         values = np.zeros(labels.shape, dtype=np.float32)
         labelled = (labels != 0).any(axis=1)
+        folds = fold_of_images(len(labels), self.config)
         for fold in range(len(self.networks)):
-            rows = np.flatnonzero(~labelled | (folds == fold))
+            others = np.zeros_like(labelled) if labelled_only else ~labelled
+            rows = np.flatnonzero(others | (labelled & (folds == fold)))
             share = np.where(labelled[rows], 1.0, 1 / len(self.networks)).astype(np.float32)
             values[rows] += share[:, None] * self._score(fold, activations, rows, should_stop)
         return values
@@ -276,6 +283,84 @@ def fold_of_images(images: int, config: TuningConfig) -> NDArray[np.intp]:
     return np.concatenate([*folds, np.zeros(0, dtype=np.int64)])[:images].astype(np.intp)
 
 
+class TunedTraining:
+    """Training that can be left at any step, and taken up again by the same process.
+
+    New decisions end what takes minutes, so a training that began anew every time would never
+    reach its end beside a person who labels. Labels that came since the start have been seen by no
+    network, so they need no care.
+
+    Args:
+        labels: known now; -1, 0 or 1 [images, categories].
+        stage: as published; every network trains a copy.
+        space: of the pooled features that it gives.
+        coordinates: of the images in that space.
+        config: defaults if None.
+        device: to train on.
+
+    Raises:
+        ValueError: if no cell is known.
+    """
+
+    def __init__(
+        self,
+        labels: Int8[np.ndarray, "images categories"],
+        stage: LastStage,
+        space: FeatureSpace,
+        coordinates: Float[Tensor, "images coordinates"],
+        *,
+        config: TuningConfig | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.labels = check_label_matrix(labels)
+        if not self.labels.any():
+            raise ValueError("a last stage cannot be trained without a known cell")
+        self.config = config or TuningConfig()
+        self._stage, self._space, self._coordinates = stage, space, coordinates
+        self._device = device
+        self._done: list[TunedNetwork] = []
+        self._now: _Training | None = None
+
+    def run(
+        self,
+        activations: FeatureArray,
+        teacher: Teacher,
+        *,
+        progress: Callable[[float, str], None] | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> TunedTier:
+        """Go on to the end.
+
+        Args:
+            activations: before the last stage; only those of images with labels are asked for.
+            teacher: a fast tier of these images.
+            progress: told the share done and what is being done.
+            should_stop: asked before every step.
+
+        Raises:
+            Stopped: if ``should_stop`` says so.
+        """
+        number = self.config.networks
+        while (fold := len(self._done)) < number:
+
+            def tell(share: float, fold: int = fold) -> None:
+                if progress is not None:
+                    progress((fold + share) / number, f"fine-tuning network {fold + 1} of {number}")
+
+            if self._now is None:
+                tell(0.0)
+                self._now = self._begin(fold, teacher, should_stop)
+            self._done.append(self._now.run(activations, tell, should_stop))
+            self._now = None
+        return TunedTier(tuple(self._done), self.config)
+
+    def _begin(self, fold: int, teacher: Teacher, should_stop: ShouldStop | None) -> _Training:
+        folds = fold_of_images(len(self.labels), self.config)
+        seen = np.where(folds[:, None] == fold, 0, self.labels).astype(np.int8)
+        network = _start(self._stage, self._space, self._coordinates, seen, should_stop)
+        return _Training(network.to(self._device), seen, teacher(seen), self.config, fold)
+
+
 def _start(
     stage: LastStage,
     space: FeatureSpace,
@@ -295,13 +380,12 @@ class _Training:
     def __init__(
         self,
         network: TunedNetwork,
-        activations: FeatureArray,
         seen: NDArray[np.int8],
         taught: NDArray[np.float32],
         config: TuningConfig,
         fold: int,
     ) -> None:
-        self.network, self.activations, self.config = network, activations, config
+        self.network, self.config, self.fold = network, config, fold
         self.seen, self.taught = torch.from_numpy(seen), torch.from_numpy(taught)
         self.rows = np.flatnonzero((seen != 0).any(axis=1))
         self.random = np.random.default_rng([config.seed, fold])
@@ -316,14 +400,23 @@ class _Training:
         )  # fmt: skip
         self.steps = max(1, config.epochs * -(-len(self.rows) // config.batch_size))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self.batches = list(self._batches())
+        self.done = 0
 
-    def run(self, tell: Callable[[float], None], should_stop: ShouldStop | None) -> TunedNetwork:
-        """Train, and return the average of the weights."""
+    def run(
+        self,
+        activations: FeatureArray,
+        tell: Callable[[float], None],
+        should_stop: ShouldStop | None,
+    ) -> TunedNetwork:
+        """Go on to the end, and return the average of the weights."""
         self.network.train()
-        for done, rows in enumerate(self._batches()):
+        while self.done < len(self.batches):
             check_stop(should_stop)
-            tell(done / self.steps)
-            self._step(rows, done)
+            tell(self.done / self.steps)
+            rows = self.batches[self.done]
+            self._step(_load(activations, rows), rows, self.done)
+            self.done += 1
         return self.average.eval()
 
     def _rate(self, step: int) -> float:
@@ -337,9 +430,9 @@ class _Training:
             for start in range(0, len(order), size):
                 yield np.sort(order[start : start + size])  # from disk in its own order
 
-    def _step(self, rows: NDArray[np.intp], done: int) -> None:
+    def _step(self, activations: Tensor, rows: NDArray[np.intp], done: int) -> None:
         device = self.network.bias.device
-        logits = self.network(self._cut(_load(self.activations, rows)).to(device))
+        logits = self.network(self._cut(activations).to(device))
         loss = taught_loss(
             logits,
             self.seen[rows].to(device),

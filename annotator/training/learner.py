@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from annotator.attention_maps import NoAttention
 from annotator.errors import WorkspaceError
 from annotator.scores import PairScores
 from annotator.settings import Workspace
-from annotator.training.deep_side import DeepSide, OnEpoch
+from annotator.training.deep_sources import DeepSources, Known
+from annotator.training.networks import Networks, OnEpoch
 from annotator.training.picture_features import PictureFeatures, Tell
 from annotator.training.records import Picture, Snapshot
+from annotator.training.tuned_stages import TunedStages
 from annotator.wording import counted
 from hst_core import checkpoint
 from hst_core.activation import activation_map
@@ -26,6 +28,7 @@ from hst_core.deep_tier import DeepTierConfig
 from hst_core.fast_tier import FastTier, FastTierConfig, FastTierScores
 from hst_core.features import UnreadablePictureError
 from hst_core.metrics import mean_average_precision
+from hst_core.tuning import TuningConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Fit:
         image_ids: of each row [N], -1 where the picture left the project.
         labels: that it was fitted on [N, C].
         pairs: pair probabilities of the networks, None if they are of no use.
-        kind: ``fast``, or ``deep`` after the networks were trained.
+        kind: ``fast``, or ``deep`` after the deep tier was trained.
     """
 
     tier: FastTier
@@ -77,17 +80,35 @@ class Learner:
 
     Args:
         workspace: for its settings, features and pictures.
-        deep: how the networks are trained.
+        deep: how networks on frozen features are trained.
+        tuning: how last stages are.
 
     Raises:
         WorkspaceError: if the settings ask for a device that is not there.
     """
 
-    def __init__(self, workspace: Workspace, deep: DeepTierConfig | None = None) -> None:
-        self._seed = workspace.settings.seed
-        self._device = _choose_device(workspace.settings.device)
+    def __init__(
+        self,
+        workspace: Workspace,
+        deep: DeepTierConfig | None = None,
+        tuning: TuningConfig | None = None,
+    ) -> None:
+        settings = workspace.settings
+        self._workspace = workspace
+        self._fast = FastTierConfig(seed=settings.seed)
+        self._device = _choose_device(settings.device)
         self.features = PictureFeatures(workspace, self._device)
-        self._deep = DeepSide(deep or DeepTierConfig(), self._device)
+        self._deep = DeepSources(
+            Networks(deep or DeepTierConfig(), self._device),
+            TunedStages(
+                self.features,
+                workspace.features,
+                tuning or TuningConfig(seed=settings.seed),
+                self._device,
+                self._fast,
+            ),
+            with_networks=self.has_gpu or settings.deep_tier == "all",
+        )
         self._previous: FastTier | None = None
         self._previous_categories: tuple[int, ...] = ()
 
@@ -105,8 +126,18 @@ class Learner:
 
     @property
     def deep_known(self) -> int:
-        """Known cells that the networks were trained on, 0 without any."""
+        """Known cells that the last training of the deep tier learned from, 0 without any."""
         return self._deep.known_cells
+
+    @property
+    def deep_left(self) -> int:
+        """Number of pictures that the fine-tuned stages have not been asked about."""
+        return self._deep.left()
+
+    @property
+    def note(self) -> str:
+        """Something worth knowing about the features or the last training; empty if nothing."""
+        return "; ".join(note for note in (self.features.note, self._deep.note) if note)
 
     def labels(self, snapshot: Snapshot) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
         """Image id [N] and labels [N, C] of each row of the features; see `Fit`."""
@@ -128,12 +159,12 @@ class Learner:
         """
         graph, anew = self.features.neighbours(tell, should_stop)
         if anew:
-            self._deep.drop()  # the networks read coordinates that are no more
+            self._deep.compared_anew()
         categories = snapshot.category_ids.tolist()
         tier = FastTier.fit(
             None,
             labels,
-            config=FastTierConfig(seed=self._seed),
+            config=self._fast,
             neighbours=graph,
             windows=self.features.windows(graph, tell, should_stop),
             previous=self._usable_previous(snapshot),
@@ -147,27 +178,45 @@ class Learner:
     def deepen(
         self,
         fit: Fit,
+        pictures: Sequence[Picture],
         tell: Tell,
         should_stop: Callable[[], bool],
         on_epoch: OnEpoch | None = None,
     ) -> Fit:
-        """Train the networks on what a fit of the fast tier knows, and fuse what they say.
+        """Train the deep tier on what a fit of the fast tier knows, and fuse what it says.
 
         Args:
             fit: of the fast tier.
+            pictures: of the project.
             tell: told what is being done.
             should_stop: asked before every step.
             on_epoch: told the number of a network and what each epoch did.
 
         Raises:
-            Stopped: if ``should_stop`` says so; the networks trained before stay.
+            Stopped: if ``should_stop`` says so; what was trained before stays.
+            FeatureStoreError: if the disk is full.
         """
         graph, _ = self.features.neighbours(tell, should_stop)
-        categories = fit.snapshot.category_ids.tolist()
-        fast = fit.tier, fit.scores
-        self._deep.train(graph, fit.labels, categories, fast, tell, should_stop, on_epoch)
+        known = Known(
+            fit.labels,
+            tuple(fit.snapshot.category_ids.tolist()),
+            (fit.tier, fit.scores),
+            graph,
+            self.features.windows(graph, tell, should_stop),
+            self._paths(pictures),
+        )
+        self._deep.train(known, tell, should_stop, on_epoch)
         fused = self.fit(fit.snapshot, fit.image_ids, fit.labels, tell, should_stop)
         return replace(fused, kind="deep")
+
+    def score_rest(
+        self, pictures: Sequence[Picture], tell: Tell, should_stop: Callable[[], bool]
+    ) -> bool:
+        """Ask the fine-tuned stages about pictures they have not seen; False if it was stopped."""
+        return self._deep.score(self._paths(pictures), tell, should_stop)
+
+    def _paths(self, pictures: Sequence[Picture]) -> dict[str, Path]:
+        return {p.sha256: self._workspace.image_path(p.path) for p in pictures}
 
     def look(self, picture: Picture, category_id: int) -> NDArray[np.float32] | NoAttention:
         """Where the last fit looks for a category in a picture, 0-1 [rows, columns]."""
@@ -195,10 +244,7 @@ class Learner:
         """Everything of a fit that the next process needs."""
         hashes = self.features.store.hashes
         rows = [[hashes[i] for i in nearest if i >= 0] for nearest in fit.scores.exemplars.tolist()]
-        tiers = {"fast": fit.tier.state_dict()}
-        deep = self._deep.state_dict()
-        if deep is not None:
-            tiers["deep"] = deep
+        tiers = {"fast": fit.tier.state_dict(), **self._deep.state_dict()}
         count = len(fit.labels)
         return Checkpoint(
             model_version=version,
@@ -222,9 +268,7 @@ class Learner:
             if saved.config.get("rows") != self.features.row_digest(count):
                 return "the features were computed anew: fitted from scratch"
             self._previous = FastTier.from_state_dict(saved.tiers["fast"])
-            deep = saved.tiers.get("deep")
-            if deep is not None:
-                self._deep.load_state_dict(deep)
+            self._deep.load_state_dict(saved.tiers)
         except (CheckpointError, ValueError, KeyError, TypeError) as error:
             return f"the last checkpoint could not be used ({error}): fitted from scratch"
         self._previous_categories = saved.category_ids

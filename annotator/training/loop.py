@@ -1,7 +1,8 @@
 """The loop of the worker: it obeys commands, then does the first that is due.
 
-Due is, in this order: a fit, reading pictures, training the networks; else it waits. New work goes
-first: a decision that makes a fit due ends what takes longer.
+Due is, in this order: a fit, reading pictures, training the deep tier, asking what it fine-tuned
+about the pictures that are left; else it waits. New work goes first: a decision that makes a fit
+due ends what takes longer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from annotator.attention_maps import FOLDER as ATTENTION_FOLDER
@@ -31,8 +32,10 @@ from annotator.training.schedule import Change, DeepRule, Fitted, RefitRule
 from annotator.training.versions import Versions
 from annotator.types import Job
 from hst_core.deep_tier import LOGIT, PAIRS, PROTOTYPES, DeepTierConfig
+from hst_core.features import FeatureStoreError
 from hst_core.stopping import Stopped
 from hst_core.trainer import EpochRecord
+from hst_core.tuning import TUNED, TuningConfig
 
 POLL_SECONDS = 0.5
 
@@ -67,8 +70,9 @@ class Worker:
         workspace: to work on.
         database: its label database.
         rule: when a fit is due.
-        deep_rule: when the network is trained.
-        deep: how.
+        deep_rule: when the deep tier is trained.
+        deep: how its networks on frozen features are.
+        tuning: how its last stages are.
         should_stop: asked often; the worker ends between two steps.
         tell: told everything that the job row is told.
         clock: seconds that only grow.
@@ -82,13 +86,14 @@ class Worker:
         rule: RefitRule | None = None,
         deep_rule: DeepRule | None = None,
         deep: DeepTierConfig | None = None,
+        tuning: TuningConfig | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         tell: Tell | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._workspace = workspace
         self._records = Records(database, clock)
-        self._learner = Learner(workspace, deep)
+        self._learner = Learner(workspace, deep, tuning)
         self._attention = AttentionFolder(workspace.path / ATTENTION_FOLDER)
         self._rule = rule or RefitRule()
         self._deep_rule = deep_rule or DeepRule()
@@ -116,12 +121,16 @@ class Worker:
                     time.sleep(POLL_SECONDS)
 
     def run_once(self) -> TrainReport:
-        """Read all pictures, fit once, and report."""
+        """Read all pictures, fit once, train the deep tier if that is due, and report."""
         with self:
             self._project.look()
             while self._project.todo and not self._should_stop():
                 self._read(until=self._should_stop)
             fit = None if self._should_stop() else self._learn()
+            if fit is not None and self._deep_due(math.inf):
+                self._deepen(until=self._interrupted)
+                while self._scoring_due(math.inf) and self._score_rest(until=self._interrupted):
+                    pass
             return self._report(fit)
 
     def __enter__(self) -> Worker:
@@ -157,8 +166,11 @@ class Worker:
         if self._project.todo:
             self._read(until=lambda: self._interrupted() or self._due())
             return True
-        if self._deep_due():
+        quiet = self._clock() - self._project.changed_at
+        if self._deep_due(quiet):
             return self._deepen()
+        if self._scoring_due(quiet):
+            return self._score_rest()
         self._rest()
         return False
 
@@ -199,19 +211,30 @@ class Worker:
                 return False  # it would lead to nothing
         return self._rule.due(self._fitted(), self._change())
 
-    def _deep_due(self) -> bool:
-        switch, newest = self._workspace.settings.deep_tier, self._versions.newest
-        if switch == "off" or newest is None or self._project.waits_for() is not None:
+    def _deep_due(self, quiet: float) -> bool:
+        """Whether to train the deep tier; ``quiet`` are the seconds since a change of cells."""
+        switch = self._workspace.settings.deep_tier
+        if switch == "off" or self._project.waits_for() is not None:
             return False
-        kept = {source["name"] for source in newest.sources if source["kept"]}
-        return self._deep_rule.due(
+        return self._versions.newest is not None and self._deep_rule.due(
             self._fitted().known_cells,
             self._deep_known,
-            self._clock() - self._project.changed_at,
-            on=switch == "on",
+            quiet,
+            on=switch in ("on", "all"),
             fast_device=self._learner.has_gpu,
-            helped=not kept.isdisjoint((LOGIT, PROTOTYPES, PAIRS)),
+            helped=not self._kept().isdisjoint((LOGIT, PROTOTYPES, PAIRS, TUNED)),
         )
+
+    def _scoring_due(self, quiet: float) -> bool:
+        """Whether pictures are left to ask the fine-tuned stages about, and it is of use."""
+        if self._workspace.settings.deep_tier == "off" or TUNED not in self._kept():
+            return False
+        return quiet >= self._deep_rule.pause and self._learner.deep_left > 0
+
+    def _kept(self) -> set[str]:
+        """Sources that the stack of the version in force makes use of."""
+        newest = self._versions.newest
+        return set() if newest is None else {s["name"] for s in newest.sources if s["kept"]}
 
     def _fitted(self) -> Fitted:
         """What the version in force was fitted on; nothing, if it was of other features."""
@@ -291,19 +314,56 @@ class Worker:
         self._answer(orders, f"version {version} is ready", done=True)
         return fit
 
-    def _deepen(self) -> bool:
-        """Train the networks and put what they add in force; False if it was stopped.
+    def _deepen(self, until: Callable[[], bool] | None = None) -> bool:
+        """Train the deep tier and put what it adds in force; False if it was stopped.
 
-        New work goes first: a decision that makes a fit due ends the training, which then starts
-        again when it is quiet.
+        New work goes first: a decision ends the training, which goes on when it is quiet.
         """
         self._abort = False
         started = self._clock()
+        should_stop = until or self._new_work_since(started)
         snapshot = self._records.snapshot()
         image_ids, labels = self._learner.labels(snapshot)
         if waits_for_labels(labels) is not None:
             self._deep_known = self._fitted().known_cells
             return False
+        pictures = self._records.pictures()
+        try:
+            fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, should_stop)
+            fit = self._learner.deepen(fit, pictures, self._tell_fit, should_stop, self._note_epoch)
+        except Stopped:
+            self._curve = []
+            return False
+        except FeatureStoreError as error:
+            # Suggestions go on without it; the next try comes when there are more labels.
+            self._note = f"the deep tier was not trained: {error}"
+            self._deep_known = int((labels != 0).sum())
+            return False
+        self._deep_known = fit.known
+        self._publish(fit, started)
+        return True
+
+    def _score_rest(self, until: Callable[[], bool] | None = None) -> bool:
+        """Ask the fine-tuned stages about pictures that are left; False if it was stopped."""
+        self._abort = False
+        started = self._clock()
+        should_stop = until or self._new_work_since(started)
+        pictures = self._records.pictures()
+        if not self._learner.score_rest(pictures, self._tell_fit, should_stop):
+            return False
+        snapshot = self._records.snapshot()
+        image_ids, labels = self._learner.labels(snapshot)
+        if waits_for_labels(labels) is not None:
+            return False
+        try:
+            fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, should_stop)
+        except Stopped:
+            return False
+        self._publish(replace(fit, kind="deep"), started)
+        return True
+
+    def _new_work_since(self, started: float) -> Callable[[], bool]:
+        """What ends work that can wait: commands, decisions and new pictures."""
 
         def should_stop() -> bool:
             looked = self._looked_at
@@ -313,15 +373,7 @@ class Worker:
                 self._project.look()
             return self._project.changed_at > started or bool(self._project.todo)
 
-        try:
-            fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, should_stop)
-            fit = self._learner.deepen(fit, self._tell_fit, should_stop, self._note_epoch)
-        except Stopped:
-            self._curve = []
-            return False
-        self._deep_known = fit.known
-        self._publish(fit, started)
-        return True
+        return should_stop
 
     def _publish(self, fit: Fit, started: float) -> int:
         """Write scores, then the checkpoint, then the row that puts them in force; its id."""
@@ -330,7 +382,7 @@ class Worker:
         facts = {
             "seconds": self._clock() - started,
             "unreadable": self._project.unread_count,
-            "note": "; ".join(note for note in (self._note, self._learner.features.note) if note),
+            "note": "; ".join(note for note in (self._note, self._learner.note) if note),
             **({"curve": self._curve} if self._curve else {}),
         }
         self._curve = []

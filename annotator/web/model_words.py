@@ -24,8 +24,9 @@ _SOURCES = {
     "network": "the network",
     "network prototypes": "typical pictures, as the network sees them",
     "pairs": "pairs of labels, as the network sees them",
+    "fine-tuned": "the picture alone, by networks fine-tuned on your labels",
 }
-_KINDS = {"fast": "fast tier", "deep": "with networks"}
+_KINDS = {"fast": "fast tier", "deep": "deep tier"}
 
 Rows = list[list[str]]
 

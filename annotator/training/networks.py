@@ -1,4 +1,4 @@
-"""The networks of the deep tier: trained now and then, and a source of every fit after that."""
+"""The networks on frozen features: trained now and then, and sources of every fit after that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OnEpoch = Callable[[int, EpochRecord], None]
 """Told the number of a network and what an epoch of it did."""
 
 
-class DeepSide:
+class Networks:
     """The networks of the last training, and the categories in whose order they speak.
 
     Args:

@@ -235,7 +235,7 @@ def precision_chart(
         data,
         height=280,
         x={"title": {"text": "model version"}, "tickformat": ",d", "dtick": _step(found)},
-        y={"range": [0, 106], "ticksuffix": " %", "tickvals": list(range(0, 101, 20))},
+        y={"range": [0, 106], "ticksuffix": " %", "dtick": 20},
         hovermode="closest",
     )
 
@@ -282,15 +282,15 @@ def _step(found: Sequence[Precision]) -> int:
 def _precision_points(
     name: str, colour: str, groups: Sequence[Pooled], made: Mapping[int, ModelVersion]
 ) -> list[dict[str, object]]:
-    """A line through what tells something, and hollow points for what does not."""
+    """Points for what tells something, each as wide as its versions, and hollow ones for the rest."""
     told, few = [g for g in groups if g.tells], [g for g in groups if not g.tells]
     traces = []
     if told:
-        traces.append(_points(name, colour, told, made))
+        traces.append(_points(name, colour, told, made, marker={"size": 8, "color": colour}))
     if few:
         hollow = {"size": 8, "color": colour, "symbol": "circle-open", "line": {"width": 1.5}}
         title = f"{name}, fewer than {FEWEST} answers"
-        traces.append(_points(title, colour, few, made, mode="markers", marker=hollow, opacity=0.6))
+        traces.append(_points(title, colour, few, made, marker=hollow, opacity=0.6))
     return traces
 
 
@@ -303,7 +303,7 @@ def _points(
 ) -> dict[str, object]:
     y = [100 * (one.share.value or 0.0) for one in groups]
     ends = [one.share.interval() for one in groups]
-    bar = {"type": "data", "thickness": 1, "color": colour}
+    bar = {"type": "data", "color": colour}
     return line(
         name,
         [(one.first + one.last) / 2 for one in groups],
@@ -316,9 +316,12 @@ def _points(
             "symmetric": False,
             "array": [100 * high - value for (_, high), value in zip(ends, y, strict=True)],
             "arrayminus": [value - 100 * low for (low, _), value in zip(ends, y, strict=True)],
+            "thickness": 1,
             "width": 3,
         },
-        error_x=bar | {"array": [(one.last - one.first) / 2 for one in groups], "width": 0},
+        error_x=bar
+        | {"array": [(one.last - one.first) / 2 for one in groups], "thickness": 2, "width": 0},
+        mode="markers",
         **options,
     )
 

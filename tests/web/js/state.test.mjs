@@ -499,6 +499,18 @@ test("two commands one after the other are both carried out", () => {
   assert.equal(state.attention, true);
 });
 
+test("the map over one picture does not lie over the next, and no letter brings it back", () => {
+  const [state] = run(
+    opened(image(1), image(2)),
+    { type: "attention", letter: "a", at: 5000 },
+    { type: "next", at: 5100 },
+    { type: "type", text: "l", at: 5200 },
+  );
+  assert.equal(state.trail[state.cursor], 2);
+  assert.equal(state.attention, false);
+  assert.equal(state.typing.text, "l");
+});
+
 test("a letter long after a command begins a new word", () => {
   const [state] = run(
     opened(image(1)),

@@ -178,7 +178,7 @@ function sentence(text) {
 function makeCaption(send) {
   const name = h("span.file");
   const cells = h("span");
-  const place = h("span");
+  const place = h("span.place");
   const open = h("span.open", {}, h("span"), h("span.long", { text: " in this queue" }));
   const zoomed = h("span.hint", { text: "enlarged", hidden: true });
   const flag = h("button", {

@@ -18,7 +18,7 @@ const ACTIONS = [
   ["selectedAbsent", "the selected one is absent"],
   ["more", "rows further down, then more suggestions"],
   ["why", "why is it suggested"],
-  ["attention", "where in the picture the model looks for it"],
+  ["attention", "where in this picture the model looks for it; again: off"],
   ["zoom", "enlarge; then arrows or the pointer move the picture"],
   ["zoomIn", "enlarge more"],
   ["zoomOut", "enlarge less"],

@@ -153,6 +153,8 @@ export function openAt(state, cursor, at) {
     lists,
     shownAt: null,
     zoom: false,
+    attention: false, // asked about one picture; over the next it would hide what is to be seen
+    lastLetter: null,
     typing: null,
     flagging: false,
     notices: without(state.notices, "model", "others", "info"),

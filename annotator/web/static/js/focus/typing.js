@@ -125,6 +125,9 @@ export function makeTyping(send, getState) {
     );
     const active = matches[state.typing.index];
     set(input, { "aria-activedescendant": active ? `focus-match-${active.id}` : null });
+    if (list.scrollHeight > list.clientHeight) {
+      list.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+    }
   }
 
   /** The keys that do something with what is typed now. */
@@ -133,13 +136,17 @@ export function makeTyping(send, getState) {
     if (foot.dataset.keys === keys) return;
     foot.dataset.keys = keys;
     const cap = (text) => h("kbd", { text });
-    const enter = matches.length ? [cap("Enter"), " present ", cap("Shift Enter"), " absent "] : [];
+    // Each key stays beside its words where the line is too long for the window.
+    const piece = (...parts) => h("span", {}, ...parts);
+    const enter = matches.length
+      ? [piece(cap("Enter"), " present"), piece(cap("Shift Enter"), " absent")]
+      : [];
     const run = digits.length > 2 && digits.length === matches.length;
     const caps = run
-      ? [cap(digits[0]), " – ", cap(digits.at(-1)), " "]
-      : digits.flatMap((digit) => [cap(digit), " "]);
-    const chosen = digits.length ? [...caps, "that one "] : [];
-    foot.replaceChildren(...enter, ...chosen, cap("Esc"), " close");
+      ? [cap(digits[0]), "–", cap(digits.at(-1))]
+      : digits.map((digit) => cap(digit));
+    const chosen = digits.length ? [piece(...caps, " that one")] : [];
+    foot.replaceChildren(...enter, ...chosen, piece(cap("Esc"), " close"));
   }
 
   return {
@@ -147,6 +154,7 @@ export function makeTyping(send, getState) {
     render,
     focus() {
       input.focus();
+      element.scrollIntoView({ block: "nearest" }); // in a low window the matches would be below it
       input.setSelectionRange(input.value.length, input.value.length);
     },
   };

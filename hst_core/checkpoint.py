@@ -43,8 +43,8 @@ class Checkpoint:
         exemplars: per category the content hashes of the images nearest to its prototypes;
             hashes, since row numbers mean nothing outside the project.
         config: settings of the fit, JSON-able.
-        tiers: "fast", "deep" -> state of that tier: tensors, numpy arrays and JSON-able values,
-            with weights and prototypes.
+        tiers: "fast", "deep", "tuned" -> state of that tier: tensors, numpy arrays and JSON-able
+            values, with weights and prototypes.
         versions: of the programs that wrote it; filled in by `save`.
     """
 

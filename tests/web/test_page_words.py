@@ -134,6 +134,14 @@ def test_a_source_is_kept_or_left_out_by_the_number_beside_it() -> None:
     ]  # fmt: skip
 
 
+def test_no_source_is_named_as_the_method_names_it() -> None:
+    names = ["network", "network prototypes", "pairs", "fine-tuned"]  # what the deep tier adds
+    sources = [source(name, True, 0.42, 0.43) for name in names]
+    said = [row[0] for row in sources_table(replace(version(1), sources=sources))]
+    assert not set(said) & set(names)
+    assert "fine-tuned on your labels" in said[-1]
+
+
 def test_the_running_training_is_drawn_before_that_of_a_version() -> None:
     curve = [{"network": 1, "epoch": 1, "loss": 1.5, "validation": None}]
     old = version(2, curve=curve)

@@ -7,7 +7,9 @@ train (reading all pictures first), suggest; seconds, pictures per second and pe
 
 Part 2 hides labels of the training images by chance (reference §8) and measures, as means over the
 mask seeds, mAP on the test images, and mAP, pooled AP and recall at 95 % precision on the hidden
-cells of the training images: the base alone against the full stack.
+cells of the training images, and their mean log loss: the base alone against the full stack.
+``--pictures 100`` takes as many training images only, drawn anew for each seed, to see what a
+small project gets.
 
 The label file has one row per image and one column per category (1 present, 0 absent, -1 or empty
 unknown). Its column ``split`` tells train from test images (``--train``, ``--test``); without one,
@@ -58,7 +60,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Quality:
-    """One fit, base against stack; AP and recall in per cent."""
+    """One fit, base against stack; AP and recall in per cent, log loss per hidden cell."""
 
     known: float
     model: str
@@ -66,6 +68,7 @@ class Quality:
     hidden_map: float
     hidden_pooled: float
     hidden_recall: float
+    hidden_loss: float
     fit_seconds: float
 
 
@@ -84,6 +87,7 @@ def main() -> None:
     parser.add_argument("--feature-sets", nargs="+", default=["fast", "balanced"])
     parser.add_argument("--known", nargs="+", type=float, default=[0.1, 0.3, 0.5, 0.9])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--pictures", type=int, help="of a small project, drawn for each seed")
     parser.add_argument("--train", default="train", help="name of the split to train on")
     parser.add_argument("--test", default="val", help="name of the split to test on")
     parser.add_argument(
@@ -104,7 +108,8 @@ def main() -> None:
                 stages = run_tool(workspace, feature_set, options.images, table, train, cache)
                 show_stages(feature_set, stages, len(table.images))
             features = features_of(workspace, feature_set, options.images, table)
-            rows = list(measure(features, table, train, test, options.known, options.seeds))
+            projects = [(seed, drawn(train, options.pictures, seed)) for seed in options.seeds]
+            rows = list(measure(features, table, projects, test, options.known))
             show_quality(feature_set, rows, len(options.seeds))
 
 
@@ -123,6 +128,13 @@ def splits(table: LabelTable, train: str, test: str) -> tuple[NDArray[np.intp], 
     if table.splits is None:
         return everything, everything[:0]
     return table.rows(train), table.rows(test)
+
+
+def drawn(rows: NDArray[np.intp], count: int | None, seed: int) -> NDArray[np.intp]:
+    """So many of the rows, in order; all of them if None."""
+    if count is None or count >= len(rows):
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
 
 
 def run_tool(
@@ -186,20 +198,29 @@ def features_of(workspace: Path, feature_set: str, images: Path, table: LabelTab
 def measure(
     features: Features,
     table: LabelTable,
-    train: NDArray[np.intp],
+    projects: Sequence[tuple[int, NDArray[np.intp]]],
     test: NDArray[np.intp],
     known: Sequence[float],
-    seeds: Sequence[int],
 ) -> Iterable[Quality]:
-    """Fit every mask and measure the base and the stack."""
-    graph = NeighbourGraph.build(features.vectors[train])
-    windows = others_windows = None
-    if features.windows is not None:
-        windows = WindowCoordinates.of(graph.space, features.windows[train])
-        others_windows = features.windows[test]
-    truth = table.labels[train]
-    for proportion in known:
-        for seed in seeds:
+    """Fit every mask and measure the base and the stack.
+
+    Args:
+        features: of all images of the table.
+        table: true labels.
+        projects: seed of the mask, and rows of the training images.
+        test: rows of the test images.
+        known: shares of the labels.
+    """
+    trained_on: NDArray[np.intp] | None = None
+    for seed, train in projects:
+        if train is not trained_on:
+            trained_on, truth = train, table.labels[train]
+            graph = NeighbourGraph.build(features.vectors[train])
+            windows = others_windows = None
+            if features.windows is not None:
+                windows = WindowCoordinates.of(graph.space, features.windows[train])
+                others_windows = features.windows[test]
+        for proportion in known:
             masked = mask_labels(truth, proportion, seed)
             started = time.perf_counter()
             tier = FastTier.fit(None, masked.labels, neighbours=graph, windows=windows)
@@ -224,8 +245,15 @@ def measure(
                     hidden_map=percent(found.mean_ap),
                     hidden_pooled=percent(found.pooled_ap),
                     hidden_recall=percent(found.recall_at_precision),
+                    hidden_loss=log_loss(probability, np.where(masked.known, 0, truth)),
                     fit_seconds=seconds,
                 )
+
+
+def log_loss(probability: NDArray[np.float32], truth: NDArray[np.int8]) -> float:
+    """Mean log loss of the cells whose true state is not 0, in nats."""
+    right = np.where(truth == 1, probability, 1 - probability)[truth != 0]
+    return float(-np.log(np.clip(right, 1e-6, 1)).mean())
 
 
 def percent(value: float | None) -> float:
@@ -243,7 +271,8 @@ def show_stages(feature_set: str, stages: Sequence[Stage], images: int) -> None:
 
 def show_quality(feature_set: str, rows: Sequence[Quality], seeds: int) -> None:
     table = Table(
-        "known", "model", "test mAP", "hidden mAP", "hidden pooled AP", "recall at 95 %", "fit s",
+        "known", "model", "test mAP", "hidden mAP", "hidden pooled AP", "recall at 95 %",
+        "hidden log loss", "fit s",
         title=f"Quality, {feature_set}, mean of {seeds} mask seeds",
     )  # fmt: skip
     for known in sorted({row.known for row in rows}):
@@ -254,6 +283,7 @@ def show_quality(feature_set: str, rows: Sequence[Quality], seeds: int) -> None:
                 lambda r: r.hidden_recall,
             ]  # fmt: skip
             means = [f"{np.mean([figure(row) for row in own]):.1f}" for figure in figures]
+            means.append(f"{np.mean([row.hidden_loss for row in own]):.4f}")
             median = float(np.median([row.fit_seconds for row in own]))
             fit = f"{median:.1f}" if model == "full stack" else ""
             table.add_row(f"{known:.0%}", model, *means, fit)

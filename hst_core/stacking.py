@@ -2,7 +2,8 @@
 
 The stack is a logistic regression on the values of all sources at known cells. Every value must
 come from a fit that had not seen its cell: weights fitted on evidence that knew the answer would
-trust it blindly.
+trust it blindly. Where labels are few it stays close to usual weights: values of a fit without a
+fifth of a handful of labels say little about what the fit with all of them is worth.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class SourceWeight:
         name: of the source.
         kind: which kind of transfer it is.
         weight: factor of its values in the logit; 0 if it was not kept.
-        kept: whether it lowers the out-of-fold log loss.
+        kept: whether it is part of the stack: it lowers the out-of-fold log loss, or has a usual
+            weight and is not turned around.
         loss_with: out-of-fold log loss per cell of the stack with it.
         loss_without: the same without it.
     """
@@ -43,11 +45,22 @@ class SourceWeight:
 
 
 class StackSource(NamedTuple):
-    """Values of one source at the known cells that the stack is fitted on."""
+    """Values of one source at the known cells that the stack is fitted on.
+
+    Attributes:
+        name: unlike that of any other source.
+        kind: of transfer.
+        values: out of fold.
+        usual: weight that it is drawn to; one that has any is only left out where the labels
+            would turn it around.
+        relief: how much less is left to the required source, whose usual weight is 1 alone.
+    """
 
     name: str
     kind: SourceKind
     values: Float32[np.ndarray, " cells"]
+    usual: float = 0.0
+    relief: float = 0.0
 
 
 def assign_folds(
@@ -216,7 +229,7 @@ def rescaled_log_loss(
         return _log_loss(logit, present)
     standard = (logit - logit.mean()) / max(float(logit.std()), 1e-6)
     values = np.column_stack([np.ones(len(logit)), standard])
-    weights = _fit_weights(values, present, np.array([0.0, 1.0]))
+    weights = _fit_weights(values, present, _Anchor(np.array([0.0, 1.0]), 1.0))
     return _log_loss(values @ weights, present)
 
 
@@ -237,20 +250,21 @@ def _select(
 ) -> _Selection:
     """Drop the least useful source until every one left lowers the cross-validated log loss.
 
-    Evidence that would have to be turned around to help is noise, and goes first.
+    Evidence that would have to be turned around to help is noise, and goes first. Otherwise a
+    source with a usual weight stays.
     """
     names, kinds = [s.name for s in sources], [s.kind for s in sources]
+    firmness = _firmness(present)
     order = np.argsort(fold, kind="stable")
     values = np.column_stack([np.ones(len(present)), *(s.values for s in sources)])
     values = values[order].astype(np.float64)
     folds = _slices(fold[order])
-    # Weights are drawn to the base as it is and nothing else.
-    center = np.array([0.0, *(float(name == required) for name in names)])
 
     def fit(columns: list[int]) -> tuple[NDArray[np.float64], float]:
-        part, start = values[:, columns], center[columns]
-        weights = _fit_weights(part, present[order], start)
-        return weights, _cross_validated_loss(part, present[order], folds, weights, start)
+        anchor = _Anchor(_usual_weights([sources[c - 1] for c in columns[1:]], required), firmness)
+        part = values[:, columns]
+        weights = _fit_weights(part, present[order], anchor)
+        return weights, _cross_validated_loss(part, present[order], folds, weights, anchor)
 
     columns = list(range(len(names) + 1))
     with_source: dict[str, float] = {}
@@ -261,9 +275,10 @@ def _select(
         for column, (_, without) in fits.items():
             name = names[column - 1]
             with_source[name], without_source[name] = loss, without
-        droppable = [c for c in columns[1:] if names[c - 1] != required]
+        others = [c for c in columns[1:] if names[c - 1] != required]
         # Evidence that speaks against itself is noise, however well it happens to fit.
-        absurd = [c for c in droppable if weights[columns.index(c)] < 0 and kinds[c - 1] != "prior"]
+        absurd = [c for c in others if weights[columns.index(c)] < 0 and kinds[c - 1] != "prior"]
+        droppable = [c for c in others if not sources[c - 1].usual]
         worst = min(absurd or droppable, key=lambda c: fits[c][1], default=None)
         if worst is None or (not absurd and fits[worst][1] > loss):
             kept = [names[c - 1] for c in columns[1:]]
@@ -278,27 +293,60 @@ def _slices(ordered: NDArray[np.int8]) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in pairwise([0, *ends.tolist()]) if b > a]
 
 
-def _penalty(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Strength of the pull on each weight: as much as four cells of that source say."""
+class _Anchor(NamedTuple):
+    """What weights are drawn to, and how firmly: by four times so many cells of each source."""
+
+    center: NDArray[np.float64]
+    firmness: float
+
+    def strength(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the strength of the pull on the weight of each column."""
+        strength: NDArray[np.float64] = self.firmness * _scale(values) ** 2
+        return strength
+
+
+#: The pull on weights falls with the labels of the rarer state, to its least at so many of them.
+_ENOUGH_OF_A_STATE = 2000
+_FIRMEST = 20.0
+
+
+def _firmness(present: NDArray[np.floating]) -> float:
+    """Return how firmly weights are held to the usual ones: by 20 where labels are few, down to 1.
+
+    Out of fold values are not alike to those that the weights are for. A fit that lacks one of
+    three present labels finds less than the fit with all of them, and what it lacks is the very
+    cell it is judged by.
+    """
+    count = min(present.sum(), (1 - present).sum()) if len(present) else 0.0
+    return float(np.clip(_ENOUGH_OF_A_STATE / max(count, 1.0), 1.0, _FIRMEST))
+
+
+def _usual_weights(sources: Sequence[StackSource], required: str) -> NDArray[np.float64]:
+    """Return what bias and weights are drawn to: no bias, and the required source in the rest."""
+    rest = 1.0 - sum(s.relief for s in sources)
+    return np.array([0.0, *(rest if s.name == required else s.usual for s in sources)])
+
+
+def _scale(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the spread of each column, 1 for the bias."""
     scale = np.maximum(values.std(axis=0), 1e-3) if len(values) else np.ones(values.shape[1])
     scale[0] = 1.0
-    strength: NDArray[np.float64] = scale**2
-    return strength
+    return scale
 
 
 def _fit_weights(
-    values: NDArray[np.float64], present: NDArray[np.floating], center: NDArray[np.float64]
+    values: NDArray[np.float64], present: NDArray[np.floating], anchor: _Anchor
 ) -> NDArray[np.float64]:
-    """Logistic regression by Newton's method, weights drawn to ``center`` as by a few cells."""
-    penalty = _penalty(values)
-    weights = center.copy()
+    """Logistic regression by Newton's method under a pull on the weights."""
+    penalty, scale = anchor.strength(values), _scale(values)
+    weights = anchor.center.copy()
     for _ in range(30):
         p = expit(values @ weights)
-        gradient = (p - present) @ values + penalty * (weights - center)
+        gradient = (p - present) @ values + penalty * (weights - anchor.center)
         hessian = (values * (p * (1 - p))[:, None]).T @ values + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)
         # Far from the solution a full step may overshoot; one unit of logit at a time cannot.
-        largest = np.abs(step * np.sqrt(penalty)).max()
+        largest = np.abs(step * scale).max()
         weights -= step / max(1.0, largest)
         if largest < 1e-5:
             break
@@ -314,7 +362,7 @@ def _cross_validated_loss(
     present: NDArray[np.floating],
     folds: Sequence[slice],
     weights: NDArray[np.float64],
-    center: NDArray[np.float64],
+    anchor: _Anchor,
 ) -> float:
     """Return the log loss of cells under weights that had not seen their fold.
 
@@ -325,9 +373,9 @@ def _cross_validated_loss(
     if len(present) <= _EXACT_CELLS:
         for held in folds:
             rest = np.r_[0 : held.start, held.stop : len(present)]
-            logit[held] = values[held] @ _fit_weights(values[rest], present[rest], center)
+            logit[held] = values[held] @ _fit_weights(values[rest], present[rest], anchor)
         return _log_loss(logit, present)
-    penalty = _penalty(values)
+    penalty = anchor.strength(values)
     p = expit(values @ weights)
     error, spread = p - present, values * (p * (1 - p))[:, None]
     hessians = [spread[held].T @ values[held] for held in folds]

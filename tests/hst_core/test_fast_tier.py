@@ -225,6 +225,12 @@ def test_a_category_with_more_labels_takes_part_in_cooccurrence() -> None:
     assert fit(labels, vectors).scores().cooccurrence[5, 0] > 0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_single_present_label_is_no_ground_for_calibration(seed: int) -> None:
+    vectors, labels = album(seed, present=1, absent=12)
+    np.testing.assert_array_equal(fit(labels, vectors).scores().calibration[:, 5], [1, 0])
+
+
 def test_changing_a_known_label_does_not_change_the_evidence_for_its_own_cell() -> None:
     vectors, truth = world()
     labels = mask_labels(truth, 0.5, seed=2).labels

@@ -140,6 +140,53 @@ def test_without_cells_the_stack_is_the_base() -> None:
     np.testing.assert_array_equal(stack.calibration, [[1] * 4, [0] * 4])
 
 
+def usual(part: Cells, weight: float = 0.7, relief: float = 0.3) -> Cells:
+    """The same cells, where the second source has a usual weight."""
+    base, other, noise = part[0]
+    return [base, other._replace(usual=weight, relief=relief), noise], *part[1:]
+
+
+def test_without_cells_sources_have_their_usual_weights() -> None:
+    sources, present, category, fold = usual(cells())
+    none = [s._replace(values=s.values[:0]) for s in sources]
+    stack = EvidenceStack.fit(none, present[:0], category[:0], fold[:0], 4)
+    assert [s.weight for s in stack.sources] == pytest.approx([0.7, 0.7, 0.0])
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_fewer_labels_the_closer_weights_stay_to_the_usual_ones(seed: int) -> None:
+    """With a hundred times as many labels of the same kind, they end where the labels say."""
+    few, many = cells(40, seed), cells(4000, seed)
+    stacks = [EvidenceStack.fit(*usual(part), 4) for part in (few, many)]
+    near, far = (abs(s.weight("base") - 0.7) + abs(s.weight("other") - 0.7) for s in stacks)
+    assert near < far
+    assert near < 0.8
+
+
+def test_with_many_labels_usual_weights_change_nothing() -> None:
+    plain = EvidenceStack.fit(*cells(8000), 4)
+    drawn = EvidenceStack.fit(*usual(cells(8000)), 4)
+    for one, other in zip(plain.sources, drawn.sources, strict=True):
+        assert one.weight == pytest.approx(other.weight, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_source_with_a_usual_weight_stays_even_if_it_is_noise(seed: int) -> None:
+    sources, present, category, fold = cells(300, seed)
+    noise = sources[2]._replace(usual=0.5)
+    stack = EvidenceStack.fit([sources[0], noise], present, category, fold, 4)
+    assert stack.sources[1].kept == (stack.sources[1].weight != 0)
+    assert 0 <= stack.weight("noise") < 0.5
+
+
+def test_a_usual_weight_does_not_keep_what_speaks_against_itself() -> None:
+    sources, present, category, fold = cells()
+    against = StackSource("against", "cst", -2 * sources[1].values, usual=0.5)
+    stack = EvidenceStack.fit([sources[0], against], present, category, fold, 4)
+    assert stack.weight("against") == 0.0
+
+
 @settings(max_examples=30)
 @given(st.integers(1, 12), st.integers(0, 100))
 def test_a_few_cells_give_finite_weights(count: int, seed: int) -> None:

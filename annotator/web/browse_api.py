@@ -35,6 +35,14 @@ def make_browse_router(service: AnnotationService, identity: str) -> APIRouter:
         identity: of the workspace served.
     """
     router = APIRouter(prefix=f"{PREFIX}/browse")
+    _add_lists(router, service, identity)
+    _add_deciding(router, service, identity)
+    _add_look_alikes(router, service)
+    return router
+
+
+def _add_lists(router: APIRouter, service: AnnotationService, identity: str) -> None:
+    """Pictures by filter and order."""
     browser = service.browser
 
     @router.get("/choices")
@@ -78,6 +86,11 @@ def make_browse_router(service: AnnotationService, identity: str) -> APIRouter:
         """Where a picture stands in a list."""
         return PlaceOut(place=browser.place(name, image))
 
+
+def _add_deciding(router: APIRouter, service: AnnotationService, identity: str) -> None:
+    """Deciding a selection of a list."""
+    browser = service.browser
+
     @router.post("/lists/{name}/count")
     def count(name: str, body: SelectionIn, request: Request) -> CountOut:
         """What deciding this selection would meet."""
@@ -99,6 +112,10 @@ def make_browse_router(service: AnnotationService, identity: str) -> APIRouter:
         )
         return BulkOut.of(result)
 
+
+def _add_look_alikes(router: APIRouter, service: AnnotationService) -> None:
+    """Pictures that look alike."""
+
     @router.get("/near-duplicates")
     def near_duplicates(
         cut: Annotated[float, Query(ge=LOWEST_CUT, le=1, description="Lowest cosine.")] = CUT,
@@ -106,7 +123,7 @@ def make_browse_router(service: AnnotationService, identity: str) -> APIRouter:
         count: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> GroupPageOut:
         """Groups of pictures that look alike, those with differing labels first."""
-        page = browser.near_duplicates(cut=cut, start=start, count=count)
+        page = service.browser.near_duplicates(cut=cut, start=start, count=count)
         places = {c.id: (place, c) for place, c in enumerate(service.categories())}
         return GroupPageOut(
             groups=[GroupOut.of(group, places) for group in page.groups],
@@ -116,5 +133,3 @@ def make_browse_router(service: AnnotationService, identity: str) -> APIRouter:
             cut=page.cut,
             model_version=page.model_version_id,
         )
-
-    return router

@@ -58,95 +58,149 @@ class _Checked:
 
 def make_import(service: AnnotationService, tasks: Tasks) -> None:
     """Build the part inside the current Gradio context."""
-    checked = _Checked()
-    file = gr.File(
-        label="Labels as COCO (.json) or CSV (.csv)", file_types=list(_KINDS), height=150,
-        elem_id="annotator-import",
-    )  # fmt: skip
-    with gr.Column(visible=False) as questions:
-        unlisted = gr.Radio(_MEANINGS, value=None, label=_QUESTIONS[_COCO])
-        minus = gr.Radio(_MEANINGS, value=None, label="The file has -1. It means", visible=False)
-        with gr.Row(visible=False) as columns:
-            image = gr.Textbox("image", label="Column with the pictures' names", max_lines=1)
-            ignore = gr.Textbox(
-                label="Columns that are no categories", placeholder="split, width", max_lines=1
-            )
-        check = gr.Button("Check the file", scale=0, min_width=160)
-    report = plain_line("What the file says", 2)
-    with gr.Column(visible=False) as answers:
-        new = gr.Checkbox(False, label="Add the new categories", visible=False)
-        skip = gr.Checkbox(False, label="Leave out pictures that are not here", visible=False)
-        conflict = gr.Radio(
-            [("Keep what is decided here", "keep"), ("Take the file's", "overwrite")],
-            value="keep", label="Cells that are decided otherwise", visible=False,
+    part = _Import()
+    part.connect(service, tasks, _Checked())
+
+
+class _Import:
+    """A file, the questions about it, what it would do, and the button that does it."""
+
+    def __init__(self) -> None:
+        self.file = gr.File(
+            label="Labels as COCO (.json) or CSV (.csv)", file_types=list(_KINDS), height=150,
+            elem_id="annotator-import",
         )  # fmt: skip
-        go = gr.Button("Import", variant="primary", scale=0, min_width=160)
-    number = gr.State(0)
+        with gr.Column(visible=False) as self.questions:
+            self.unlisted = gr.Radio(_MEANINGS, value=None, label=_QUESTIONS[_COCO])
+            self.minus = gr.Radio(
+                _MEANINGS, value=None, label="The file has -1. It means", visible=False
+            )
+            with gr.Row(visible=False) as self.columns:
+                self.image = gr.Textbox(
+                    "image", label="Column with the pictures' names", max_lines=1
+                )
+                self.ignore = gr.Textbox(
+                    label="Columns that are no categories", placeholder="split, width", max_lines=1
+                )
+            self.check = gr.Button("Check the file", scale=0, min_width=160)
+        self.report = plain_line("What the file says", 2)
+        with gr.Column(visible=False) as self.answers:
+            self.new = gr.Checkbox(False, label="Add the new categories", visible=False)
+            self.skip = gr.Checkbox(
+                False, label="Leave out pictures that are not here", visible=False
+            )
+            self.conflict = gr.Radio(
+                [("Keep what is decided here", "keep"), ("Take the file's", "overwrite")],
+                value="keep", label="Cells that are decided otherwise", visible=False,
+            )  # fmt: skip
+            self.go = gr.Button("Import", variant="primary", scale=0, min_width=160)
+        self.number = gr.State(0)
 
-    def chosen(path: str | None) -> list[Any]:
-        kind = _kind(path)
-        minus_one = path is not None and kind == _CSV and has_minus_one(Path(path))
-        said = "" if path is None or kind else "This is neither COCO (.json) nor CSV (.csv)."
-        meant = "unknown" if kind == _CSV else None
-        return [
-            gr.Column(visible=bool(kind)),
-            gr.Radio(value=meant, label=_QUESTIONS.get(kind or _COCO)),
-            gr.Radio(value=None, visible=minus_one),
-            gr.Row(visible=kind == _CSV),
-            tell(said),
-            gr.Column(visible=False),
-        ]
+    def connect(self, service: AnnotationService, tasks: Tasks, checked: _Checked) -> None:
+        """Answer what is chosen and pressed."""
 
-    def look(path: str | None, unlisted_: Any, minus_: Any, image_: str, ignore_: str) -> list[Any]:
-        hidden = [gr.Column(visible=False), *[gr.skip()] * 4]
-        try:
-            table = _read(path, unlisted_, minus_, image_, ignore_)
-            found = preview_import(service, table)
-        except AnnotatorError as error:
-            # The path is a temporary one that says nothing to anybody.
-            return [tell(str(error).replace(f"{path}: ", "")), *hidden]
-        first = not service.categories()
-        return [
-            tell(found.text()),
-            gr.Column(visible=found.changes),
-            gr.Checkbox(value=first, visible=bool(found.new_categories) and not first),
-            gr.Checkbox(value=False, visible=bool(found.missing)),
-            gr.Radio(value="keep", visible=found.different > 0),
-            checked.keep(table),
-        ]
+        def look(path: str | None, *meant: Any) -> list[Any]:
+            return _look(service, checked, path, *meant)
 
-    def begin(
-        path: str | None, number_: int, new_: bool, skip_: bool, conflict_: Any, request: gr.Request
-    ) -> list[Any]:
-        try:
-            table = checked.take(number_)
-            name, user = Path(path).name if path else "", user_id(request)
+        def begin(
+            path: str | None, number: int, new: bool, skip: bool, how: Any, request: gr.Request
+        ) -> list[Any]:
+            user = user_id(request)
+            return _begin(service, tasks, checked, path, number, user, new, skip, how)
 
-            def work(progress: Progress) -> Outcome:
-                return _import(service, table, name, user, new_, skip_, conflict_, progress)
+        self.file.change(
+            _chosen,
+            inputs=self.file,
+            outputs=[
+                self.questions, self.unlisted, self.minus, self.columns, self.report, self.answers,
+            ],
+            **QUIET,
+        )  # fmt: skip
+        self.check.click(
+            look,
+            inputs=[self.file, self.unlisted, self.minus, self.image, self.ignore],
+            outputs=[
+                self.report, self.answers, self.new, self.skip, self.conflict, self.number,
+            ],
+            **{**QUIET, "show_progress": "minimal"},
+        )  # fmt: skip
+        self.go.click(
+            begin,
+            inputs=[self.file, self.number, self.new, self.skip, self.conflict],
+            outputs=[self.report, self.answers, self.questions, self.file],
+            **QUIET,
+        )
 
-            tasks.start("import", "Importing", work)
-        except AnnotatorError as error:
-            return [tell(str(error)), gr.skip(), gr.skip(), gr.skip()]
-        if path is not None:
-            Path(path).unlink(missing_ok=True)  # it is read; nothing keeps a copy
-        return [tell(""), gr.Column(visible=False), gr.Column(visible=False), None]
 
-    file.change(
-        chosen, inputs=file, outputs=[questions, unlisted, minus, columns, report, answers], **QUIET
-    )
-    check.click(
-        look,
-        inputs=[file, unlisted, minus, image, ignore],
-        outputs=[report, answers, new, skip, conflict, number],
-        **{**QUIET, "show_progress": "minimal"},
-    )
-    go.click(
-        begin,
-        inputs=[file, number, new, skip, conflict],
-        outputs=[report, answers, questions, file],
-        **QUIET,
-    )
+def _chosen(path: str | None) -> list[Any]:
+    """The questions that a file of this kind leaves open."""
+    kind = _kind(path)
+    minus_one = path is not None and kind == _CSV and has_minus_one(Path(path))
+    said = "" if path is None or kind else "This is neither COCO (.json) nor CSV (.csv)."
+    meant = "unknown" if kind == _CSV else None
+    return [
+        gr.Column(visible=bool(kind)),
+        gr.Radio(value=meant, label=_QUESTIONS.get(kind or _COCO)),
+        gr.Radio(value=None, visible=minus_one),
+        gr.Row(visible=kind == _CSV),
+        tell(said),
+        gr.Column(visible=False),
+    ]
+
+
+def _look(
+    service: AnnotationService,
+    checked: _Checked,
+    path: str | None,
+    unlisted: Any,
+    minus: Any,
+    image: str,
+    ignore: str,
+) -> list[Any]:
+    """What the file would do, and the questions that this raises."""
+    try:
+        table = _read(path, unlisted, minus, image, ignore)
+        found = preview_import(service, table)
+    except AnnotatorError as error:
+        # The path is a temporary one that says nothing to anybody.
+        said = tell(str(error).replace(f"{path}: ", ""))
+        return [said, gr.Column(visible=False), *[gr.skip()] * 4]
+    first = not service.categories()
+    return [
+        tell(found.text()),
+        gr.Column(visible=found.changes),
+        gr.Checkbox(value=first, visible=bool(found.new_categories) and not first),
+        gr.Checkbox(value=False, visible=bool(found.missing)),
+        gr.Radio(value="keep", visible=found.different > 0),
+        checked.keep(table),
+    ]
+
+
+def _begin(
+    service: AnnotationService,
+    tasks: Tasks,
+    checked: _Checked,
+    path: str | None,
+    number: int,
+    user: int | None,
+    new: bool,
+    skip: bool,
+    conflict: Any,
+) -> list[Any]:
+    """Start the import of what was checked."""
+    try:
+        table = checked.take(number)
+        name = Path(path).name if path else ""
+
+        def work(progress: Progress) -> Outcome:
+            return _import(service, table, name, user, new, skip, conflict, progress)
+
+        tasks.start("import", "Importing", work)
+    except AnnotatorError as error:
+        return [tell(str(error)), gr.skip(), gr.skip(), gr.skip()]
+    if path is not None:
+        Path(path).unlink(missing_ok=True)  # it is read; nothing keeps a copy
+    return [tell(""), gr.Column(visible=False), gr.Column(visible=False), None]
 
 
 def _kind(path: str | None) -> str | None:

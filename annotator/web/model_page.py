@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -49,110 +50,87 @@ def make_model_page(
     Returns:
         The page's timer.
     """
-    with gr.Column(elem_classes="card"):
-        title = gr.HTML(apply_default_css=False, elem_classes="situation")
-        said = gr.Textbox(
-            show_label=False, label="What the trainer does", interactive=False, container=False,
-            lines=1, max_lines=4, elem_classes="plain",
-        )  # fmt: skip
-        step = gr.HTML(apply_default_css=False, elem_classes="note")
-        with gr.Row(elem_classes="buttons"):
-            train = gr.Button("Train now", scale=0, min_width=120)
-            pause = gr.Button("Pause", scale=0, min_width=120)
-            resume = gr.Button("Resume", scale=0, min_width=120, visible=False)
+    doing = _Doing(service)
     with gr.Column(elem_classes="card"):
         gr.Markdown("## The model")
         known = table(
             ["What", "Value"], "Facts of the model", widths=["34%", "66%"], height=_TALL, wrap=True
         )
-    with gr.Row():
-        loss, loss_card = _chart_card(
-            "Log loss", "On known cells that the version had not seen; lower is better."
-        )
-        quality, quality_card = _chart_card(
-            "Mean average precision", "On the same cells; higher is better."
-        )
-    with gr.Column(elem_classes="card", visible=False) as curve_card:
-        gr.Markdown("## Training of the networks")
-        which = gr.HTML(apply_default_css=False, elem_classes="note")
-        curve = gr.Plot(show_label=False, container=False, elem_classes="chart")
-    with gr.Column(elem_classes="card", visible=False) as versions_card:
-        gr.Markdown("## Versions")
-        gr.HTML(
-            "<p>In brackets the change since the version before. The newest three are kept on "
-            "disk.</p>",
-            apply_default_css=False,
-            elem_classes="note",
-        )
-        versions = table(
-            VERSION_COLUMNS, "Versions", widths=["9%", "20%", "13%", "15%", "16%", "15%", "12%"],
-            height=_TALL, wrap=True, numbers=[3, 4, 5, 6],
-        )  # fmt: skip
-    with gr.Column(elem_classes="card", visible=False) as sources_card:
-        gr.Markdown("## Sources of evidence")
-        gr.HTML(
-            "<p>A source is kept if it lowers the error, the mean log loss on known cells that the "
-            "fit had not seen. One that would have to count against what it says is left out.</p>",
-            apply_default_css=False,
-            elem_classes="note",
-        )
-        sources = table(
-            SOURCE_COLUMNS, "Sources of evidence", widths=["30%", "9%", "11%", "50%"], height=_TALL,
-            wrap=True, numbers=[2],
-        )  # fmt: skip
-    with gr.Column(elem_classes="card", visible=False) as thresholds_card:
-        gr.Markdown("## Thresholds")
-        gr.HTML(
-            "<p>Learned per category, so that as many known cells as possible fall on the right "
-            "side.</p>",
-            apply_default_css=False,
-            elem_classes="note",
-        )
-        thresholds = table(
-            THRESHOLD_COLUMNS, "Thresholds", widths=["52%", "24%", "12%", "12%"], height=_TALL,
-            wrap=True, numbers=[1, 2, 3],
-        )  # fmt: skip
+    learned: list[_Card] = [_Quality(), _Training(), _Versions(), _Sources(), _Thresholds()]
     with gr.Accordion("Log of the trainer", open=False, elem_classes="card"):
         log = gr.Textbox(
             show_label=False, label="Log of the trainer", interactive=False, container=False,
             lines=8, max_lines=16, elem_classes="log",
         )  # fmt: skip
-
     seen = gr.State("")
 
     def refresh(seen_: str) -> list[Any]:
-        status = service.status()
-        now = situation(status, trainer())
-        version = status.model_version
-        top = [*_top(now, status), log_text(workspace)]
-        all_versions = service.model_versions()
-        drawn, told = training_chart(status.job, all_versions)
+        now = _Now(service, service.status())
+        top = [
+            *doing.read(situation(now.status, trainer()), now.status),
+            facts(now.status, workspace),
+            log_text(workspace),
+        ]
         # What changes only with a version is sent only then: charts and tables keep their place.
-        stamp = repr(
-            (version and version.id, len(all_versions), status.known, told, len(str(drawn)))
-        )
+        stamp = now.stamp()
         if stamp == seen_:
             return [*top, *[gr.skip()] * (len(outputs) - len(top))]
-        losses, precisions = (quality_chart(all_versions, name) for name in ("log_loss", "map"))
-        return [
-            *top,
-            losses,
-            gr.Column(visible=losses is not None),
-            precisions,
-            gr.Column(visible=precisions is not None),
-            f"<p>{told}</p>",
-            drawn,
-            gr.Column(visible=drawn is not None),
-            versions_table(all_versions),
-            gr.Column(visible=bool(all_versions)),
-            sources_table(version),
-            gr.Column(visible=version is not None and bool(version.sources)),
-            thresholds_table(service.categories(), service.thresholds()),
-            gr.Column(visible=version is not None),
-            stamp,
-        ]
+        return [*top, *(value for card in learned for value in card.read(now)), stamp]
 
-    def _top(now: Situation, status: Status) -> list[Any]:
+    outputs = [*doing.outputs, known, log, *(one for card in learned for one in card.outputs), seen]
+    return keep_fresh(tab, refresh, outputs, inputs=[seen], seconds=REFRESH_SECONDS)
+
+
+class _Now:
+    """What the cards have in common at one moment."""
+
+    def __init__(self, service: AnnotationService, status: Status) -> None:
+        self.service, self.status = service, status
+        self.version = status.model_version
+        self.versions = service.model_versions()
+        self.drawn, self.told = training_chart(status.job, self.versions)
+
+    def stamp(self) -> str:
+        """Differs when a version or a training has something new to show."""
+        version = self.version and self.version.id
+        shown = (len(self.versions), self.status.known, self.told, len(str(self.drawn)))
+        return repr((version, *shown))
+
+
+class _Card(Protocol):
+    """A card: built by its constructor inside the current Gradio context."""
+
+    outputs: list[Any]
+
+    def read(self, now: _Now) -> list[Any]:
+        """Values of the outputs."""
+
+
+class _Doing:
+    """What the trainer does, and the buttons that tell it what to do."""
+
+    def __init__(self, service: AnnotationService) -> None:
+        with gr.Column(elem_classes="card"):
+            title = gr.HTML(apply_default_css=False, elem_classes="situation")
+            said = gr.Textbox(
+                show_label=False, label="What the trainer does", interactive=False,
+                container=False, lines=1, max_lines=4, elem_classes="plain",
+            )  # fmt: skip
+            step = gr.HTML(apply_default_css=False, elem_classes="note")
+            with gr.Row(elem_classes="buttons"):
+                train = gr.Button("Train now", scale=0, min_width=120)
+                pause = gr.Button("Pause", scale=0, min_width=120)
+                resume = gr.Button("Resume", scale=0, min_width=120, visible=False)
+        self.outputs: list[Any] = [title, said, step, train, pause, resume]
+        for button, command, answer in (
+            (train, "train", "Asked to train now."),
+            (pause, "pause", "Asked to pause."),
+            (resume, "resume", "Asked to go on."),
+        ):
+            button.click(_command(service, command, answer), outputs=said, **QUIET)
+
+    def read(self, now: Situation, status: Status) -> list[Any]:
+        """Values of the outputs."""
         activity = str(status.job.config.get("activity", "")) if status.job else ""
         running = status.worker_alive
         return [
@@ -162,21 +140,111 @@ def make_model_page(
             gr.Button(interactive=running),
             gr.Button(interactive=running, visible=activity != "paused"),
             gr.Button(visible=activity == "paused"),
-            facts(status, workspace),
         ]
 
-    outputs = [
-        title, said, step, train, pause, resume, known, log,
-        loss, loss_card, quality, quality_card, which, curve, curve_card,
-        versions, versions_card, sources, sources_card, thresholds, thresholds_card, seen,
-    ]  # fmt: skip
-    for button, command, answer in (
-        (train, "train", "Asked to train now."),
-        (pause, "pause", "Asked to pause."),
-        (resume, "resume", "Asked to go on."),
-    ):
-        button.click(_command(service, command, answer), outputs=said, **QUIET)
-    return keep_fresh(tab, refresh, outputs, inputs=[seen], seconds=REFRESH_SECONDS)
+
+class _Quality:
+    """Log loss and mean average precision of each version."""
+
+    def __init__(self) -> None:
+        with gr.Row():
+            loss = _chart_card(
+                "Log loss", "On known cells that the version had not seen; lower is better."
+            )
+            quality = _chart_card("Mean average precision", "On the same cells; higher is better.")
+        self.outputs: list[Any] = [*loss, *quality]
+
+    def read(self, now: _Now) -> list[Any]:
+        """Values of the outputs."""
+        values: list[Any] = []
+        for name in ("log_loss", "map"):
+            drawn = quality_chart(now.versions, name)
+            values += [drawn, gr.Column(visible=drawn is not None)]
+        return values
+
+
+class _Training:
+    """Curves of the networks, live while they train."""
+
+    def __init__(self) -> None:
+        with gr.Column(elem_classes="card", visible=False) as card:
+            gr.Markdown("## Training of the networks")
+            which = gr.HTML(apply_default_css=False, elem_classes="note")
+            curve = gr.Plot(show_label=False, container=False, elem_classes="chart")
+        self.outputs: list[Any] = [which, curve, card]
+
+    def read(self, now: _Now) -> list[Any]:
+        """Values of the outputs."""
+        return [f"<p>{now.told}</p>", now.drawn, gr.Column(visible=now.drawn is not None)]
+
+
+class _Versions:
+    """Every version with what changed since the one before."""
+
+    def __init__(self) -> None:
+        with _table_card(
+            "Versions",
+            "In brackets the change since the version before. The newest three are kept on disk.",
+        ) as card:
+            rows = table(
+                VERSION_COLUMNS, "Versions", height=_TALL, wrap=True, numbers=[3, 4, 5, 6],
+                widths=["9%", "20%", "13%", "15%", "16%", "15%", "12%"],
+            )  # fmt: skip
+        self.outputs: list[Any] = [rows, card]
+
+    def read(self, now: _Now) -> list[Any]:
+        """Values of the outputs."""
+        return [versions_table(now.versions), gr.Column(visible=bool(now.versions))]
+
+
+class _Sources:
+    """What evidence the version in force uses."""
+
+    def __init__(self) -> None:
+        with _table_card(
+            "Sources of evidence",
+            "A source is kept if it lowers the error, the mean log loss on known cells that the "
+            "fit had not seen. One that would have to count against what it says is left out.",
+        ) as card:
+            rows = table(
+                SOURCE_COLUMNS, "Sources of evidence", widths=["30%", "9%", "11%", "50%"],
+                height=_TALL, wrap=True, numbers=[2],
+            )  # fmt: skip
+        self.outputs: list[Any] = [rows, card]
+
+    def read(self, now: _Now) -> list[Any]:
+        """Values of the outputs."""
+        there = now.version is not None and bool(now.version.sources)
+        return [sources_table(now.version), gr.Column(visible=there)]
+
+
+class _Thresholds:
+    """From where on each category is suggested present."""
+
+    def __init__(self) -> None:
+        with _table_card(
+            "Thresholds",
+            "Learned per category, so that as many known cells as possible fall on the right side.",
+        ) as card:
+            rows = table(
+                THRESHOLD_COLUMNS, "Thresholds", widths=["52%", "24%", "12%", "12%"],
+                height=_TALL, wrap=True, numbers=[1, 2, 3],
+            )  # fmt: skip
+        self.outputs: list[Any] = [rows, card]
+
+    def read(self, now: _Now) -> list[Any]:
+        """Values of the outputs."""
+        rows = thresholds_table(now.service.categories(), now.service.thresholds())
+        return [rows, gr.Column(visible=now.version is not None)]
+
+
+@contextmanager
+def _table_card(title: str, note: str) -> Iterator[gr.Column]:
+    """A card for a table, hidden until there is something to show."""
+    with gr.Column(elem_classes="card", visible=False) as card:
+        gr.Markdown(f"## {title}")
+        gr.HTML(f"<p>{note}</p>", apply_default_css=False, elem_classes="note")
+        yield card
 
 
 def heading(now: Situation) -> str:

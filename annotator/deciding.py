@@ -22,7 +22,7 @@ from annotator.db import model_work, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
 from annotator.idempotency import digest_of, done_before
-from annotator.types import CellChange, DecideResult
+from annotator.types import CellChange, DecideResult, ImageState
 from annotator.view_reader import FULL_STATES, SUGGESTIONS_SHOWN, ViewReader, offer_shown
 from annotator.views import View
 
@@ -82,8 +82,8 @@ class Deciding:
     completion: Completion
     clock: Callable[[], datetime]
 
-    def decide(self, request: DecideRequest) -> DecideResult:
-        """Carry a request out once; see `AnnotationService.decide`."""
+    def decide(self, request: DecideRequest) -> Decided:
+        """Carry a request out once; on disk on return. See `AnnotationService.decided`."""
         few = len(request.image_ids) <= FULL_STATES
         with self.database.writing() as connection:
             done = done_before(connection, request.key, request.digest)
@@ -91,17 +91,7 @@ class Deciding:
                 connection, request.image_ids, request.model_version_id, cells=few
             )
             event_id = self._write(connection, view, request) if done is None else done.id
-            states = view.states(request.image_ids, SUGGESTIONS_SHOWN) if few else ()
-            if request.source == AUDIT_SOURCE:
-                states = asking.blind(connection, states, view.categories)
-            elif done is None and request.source != LOOK_AGAIN:
-                offer_shown(connection, states)
-        return DecideResult(
-            event_id=event_id,
-            repeated=done is not None,
-            revisions={image.id: image.revision for image in view.images.values()},
-            images=states,
-        )
+        return Decided(self.database, request, view, event_id, repeated=done is not None)
 
     def _write(self, connection: Connection, view: View, request: DecideRequest) -> int:
         """Write a checked request and bring the view up to date; returns the event."""
@@ -134,6 +124,40 @@ class Deciding:
             view.apply(changes, source=request.source, user=user.name, at=at)
             self.completion.after_decision(connection, request.source, changes, event_id, at)
         return event_id
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A request that is on disk, and what its answer is worked out from.
+
+    That takes as long again, and nobody has to wait for it to know that the decision is safe.
+
+    Attributes:
+        view: of its pictures, with the decision.
+    """
+
+    database: Database
+    request: DecideRequest
+    view: View
+    event_id: int
+    repeated: bool
+
+    def result(self) -> DecideResult:
+        """The answer; notes the suggestions that it carries to a person."""
+        image_ids, source = self.request.image_ids, self.request.source
+        revisions = {image.id: image.revision for image in self.view.images.values()}
+        states: tuple[ImageState, ...] = ()
+        if len(image_ids) <= FULL_STATES:
+            states = self.view.states(image_ids, SUGGESTIONS_SHOWN)
+        if source == AUDIT_SOURCE:
+            with self.database.reading() as connection:
+                states = asking.blind(connection, states, self.view.categories)
+        elif states and not self.repeated and source != LOOK_AGAIN:
+            with self.database.writing() as connection:
+                # Whoever decided something since has told newer suggestions.
+                if store.revisions(connection, image_ids) == revisions:
+                    offer_shown(connection, states)
+        return DecideResult(self.event_id, self.repeated, revisions, states)
 
 
 def _changes(connection: Connection, view: View, request: DecideRequest) -> Cells:

@@ -26,7 +26,7 @@ from annotator.completion.use_cases import Completion
 from annotator.db import flags as flag_table
 from annotator.db import model_work, offers, store
 from annotator.db.engine import CONNECTIONS, Database
-from annotator.deciding import DecideRequest, Deciding
+from annotator.deciding import Decided, DecideRequest, Deciding
 from annotator.handing_out import HandingOut
 from annotator.images import ScannedImage, UnreadableImage
 from annotator.importing import ConflictPolicy, ImportRequest, Progress, import_cells
@@ -62,7 +62,7 @@ from annotator.types import (
     UndoResult,
     User,
 )
-from annotator.undoing import Undoing
+from annotator.undoing import TakenBack, Undoing
 from annotator.view_reader import SUGGESTIONS_SHOWN, ViewReader
 from annotator.worker_jobs import request_job
 
@@ -285,6 +285,20 @@ class AnnotationService:
             NotFound: if the user, a picture, a category or the model version does not exist.
             Conflict: if the key was used for another request.
         """
+        return self.decided(
+            user_id, cells, key=key, source=source, model_version_id=model_version_id
+        ).result()
+
+    def decided(
+        self,
+        user_id: int,
+        cells: Sequence[CellChange],
+        *,
+        key: str,
+        source: str = "focus",
+        model_version_id: int | None = None,
+    ) -> Decided:
+        """As `decide`, but returns as soon as the decision is on disk, before its answer."""
         return self._deciding.decide(
             DecideRequest.of(user_id, cells, key, source, model_version_id)
         )
@@ -306,6 +320,10 @@ class AnnotationService:
             Conflict: if the key was used for another request, the event is undone already or
                 cannot be, or a category's former name was given to another one since.
         """
+        return self.taken_back(user_id, key=key, event_id=event_id).result()
+
+    def taken_back(self, user_id: int, *, key: str, event_id: int | None = None) -> TakenBack:
+        """As `undo`, but returns as soon as the event is on disk, before its answer."""
         return self._undoing.undo(user_id, key, event_id)
 
     def import_decisions(

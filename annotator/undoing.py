@@ -41,8 +41,8 @@ class Undoing:
     reader: ViewReader
     clock: Callable[[], datetime]
 
-    def undo(self, user_id: int, key: str, event_id: int | None) -> UndoResult:
-        """Take an event back once; see `AnnotationService.undo`."""
+    def undo(self, user_id: int, key: str, event_id: int | None) -> TakenBack:
+        """Take an event back once; on disk on return. See `AnnotationService.taken_back`."""
         check_key(key)
         digest = digest_of("undo", user_id, *([] if event_id is None else [event_id]))
         with self.database.writing() as connection:
@@ -57,7 +57,7 @@ class Undoing:
                 if target is None:
                     raise NotFound("there is nothing left to undo")
                 done = self.take_back(connection, target, user_id, key, digest)
-            return self._result(connection, done, repeated=repeated)
+        return TakenBack(self, done, repeated)
 
     def take_back(
         self,
@@ -104,7 +104,14 @@ class Undoing:
         store.set_event_result(connection, undo_id, undone.cells, summary)
         return require(store.event(connection, undo_id), "event", undo_id)
 
-    def _result(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
+    def told(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
+        """What is answered to an undo.
+
+        Args:
+            connection: of a writing transaction unless it is repeated.
+            done: the event that took another one back.
+            repeated: the same request had been carried out before.
+        """
         undone = done.summary["undone"]
         target = done.undoes_event_id or 0
         image_ids: list[int] = []
@@ -128,6 +135,21 @@ class Undoing:
             revisions=store.revisions(connection, image_ids),
             images=states,
         )
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """An undo that is on disk; its answer is worked out apart, as that of a decision."""
+
+    undoing: Undoing
+    event: Event
+    repeated: bool
+
+    def result(self) -> UndoResult:
+        """The answer; notes the suggestions that it carries to a person."""
+        database = self.undoing.database
+        with database.reading() if self.repeated else database.writing() as connection:
+            return self.undoing.told(connection, self.event, repeated=self.repeated)
 
 
 @dataclass

@@ -6,7 +6,8 @@
     python benchmarks/web.py --only-share       only what training costs
 
 Each figure is median / 95th percentile of what a person sees: from the key event to the painted
-frame, from the decision to the server's confirmation, from the key to the last of sixty pictures.
+frame, from the decision to the server's word that it is on disk, from the key to the last of sixty
+pictures.
 Columns: one person or ten at once (the nine others decide a cell a second each over the API and
 look at the status as often as a page does), the machine otherwise idle or while the trainer reads
 pictures and learns. What training costs a person is measured apart, on Focus: the trainer of one
@@ -56,6 +57,7 @@ PROMISES = {
     "first load to the first picture": "",
     "key to paint": "50 ms",
     "acknowledgement": "30 ms (95 %)",
+    "new suggestions for it": "",
     "next image": "100 ms",
     "Sweep page of 60, cold": "300 ms",
     "Sweep page of 60, warm": "",
@@ -287,7 +289,7 @@ def measure_focus(page: Page, times: Times, pictures: int) -> None:
     """Answers by digits and steps through the queue, some keys as fast as somebody may type."""
     page.evaluate(_WATCH)
     gaps = itertools.cycle(KEY_GAPS_MS)
-    for name in ("annotator:key-to-paint", "annotator:acknowledged"):
+    for name in ("annotator:key-to-paint", "annotator:acknowledged", "annotator:answered"):
         page.evaluate(_MEASURES, name)
     for _ in range(pictures):
         for key in ("1", "Shift+2", "3", "Backspace"):
@@ -298,6 +300,7 @@ def measure_focus(page: Page, times: Times, pictures: int) -> None:
     page.get_by_text("All saved").wait_for(timeout=60_000)
     times["key to paint"] += page.evaluate(_MEASURES, "annotator:key-to-paint")
     times["acknowledgement"] += page.evaluate(_MEASURES, "annotator:acknowledged")
+    times["new suggestions for it"] += page.evaluate(_MEASURES, "annotator:answered")
     times["next image"] += page.evaluate(_MEASURES, "benchmark:next")
 
 

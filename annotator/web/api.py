@@ -6,14 +6,15 @@ database without holding up other requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from threading import BoundedSemaphore
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
@@ -210,22 +211,25 @@ def make_router(
 
     @router.post("/decisions", response_model=DecisionOut)
     def decide(body: DecisionIn, user: User, request: Request) -> Response:
-        """Decide cells, or make them unknown again. On disk before the answer."""
+        """Decide cells, or make them unknown again. On disk before the answer begins."""
         check_workspace(request, identity)
-        result = service.decide(
+        decided = service.decided(
             user,
             [CellChange(c.image, c.category, c.state) for c in body.cells],
             key=body.key,
             source=body.source,
             model_version_id=body.model_version,
         )
-        return _written(
-            DecisionOut(
+
+        def answer() -> DecisionOut:
+            result = decided.result()
+            return DecisionOut(
                 event=result.event_id,
                 repeated=result.repeated,
                 images=[ImageOut.of(image) for image in result.images],
             )
-        )
+
+        return _saved(answer)
 
     @router.get("/undo")
     def last_change(user: User) -> ChangeOut | None:
@@ -235,13 +239,15 @@ def make_router(
 
     @router.post("/undo", response_model=UndoOut)
     def undo(body: UndoIn, user: User, request: Request) -> Response:
-        """Take back a change of the caller, a batch as one."""
+        """Take back a change of the caller, a batch as one. On disk before the answer begins."""
         check_workspace(request, identity)
         event = body.event if body.of is None else service.own_changes.event_of(user, body.of)
-        result = service.undo(user, key=body.key, event_id=event)
-        change = ChangeOut.of(service.own_changes.told(result.undone_event_id))
-        return _written(
-            UndoOut(
+        taken_back = service.taken_back(user, key=body.key, event_id=event)
+
+        def answer() -> UndoOut:
+            result = taken_back.result()
+            change = ChangeOut.of(service.own_changes.told(result.undone_event_id))
+            return UndoOut(
                 event=result.event_id,
                 undone=result.undone_event_id,
                 repeated=result.repeated,
@@ -249,7 +255,8 @@ def make_router(
                 left=result.left_count,
                 images=[ImageOut.of(image) for image in result.images],
             )
-        )
+
+        return _saved(answer)
 
     @router.post("/exports")
     def export(body: ExportIn) -> ExportOut:
@@ -332,6 +339,19 @@ def _written(answer: BaseModel) -> Response:
     second thread, and written where all requests are accepted.
     """
     return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
+
+
+def _saved(answer: Callable[[], BaseModel]) -> Response:
+    """Says at once that a change is on disk; its answer follows when it is worked out.
+
+    The page takes the first line as the acknowledgement. Where the rest does not come, it asks
+    again with the same key.
+    """
+
+    async def content() -> AsyncIterator[bytes]:
+        yield await run_in_threadpool(lambda: answer().model_dump_json(by_alias=True).encode())
+
+    return StreamingResponse(content(), media_type="application/json")
 
 
 def _picture_response(picture: Picture, headers: dict[str, str]) -> Response:

@@ -411,6 +411,30 @@ def test_making_unknown_withdraws_the_answered_suggestion(project: Project) -> N
     assert offered(project, 1)[1][1] == "offered"
 
 
+def test_a_decision_is_stored_before_its_answer_is_worked_out(any_project: Project) -> None:
+    any_project.add_version()
+    cell = CellChange(1, 2, 1)
+    decided = any_project.service.decided(any_project.ana, [cell], key="one")
+    assert [(c.category_id, c.state) for c in any_project.service.image_state(1).known] == [(2, 1)]
+    assert offered(any_project, 1) == {}
+    result = decided.result()
+    assert result.images == (any_project.service.image_state(1),)
+    assert offered(any_project, 1).keys() == {s.category_id for s in result.images[0].suggestions}
+    taken_back = any_project.service.taken_back(any_project.ana, key="back")
+    assert any_project.service.image_state(1).known == ()
+    assert taken_back.result().images == (any_project.service.image_state(1),)
+
+
+def test_an_answer_that_comes_late_withdraws_nothing_newer(project: Project) -> None:
+    version = project.add_version()
+    late = project.service.decided(project.ana, [CellChange(1, 1, 1)], key="late")
+    project.decide(project.bo, (1, 2, -1))
+    before = offered(project, 1)
+    late.result()
+    assert offered(project, 1) == before
+    assert {before[3], before[4]} == {(version, "offered")}
+
+
 def test_a_newer_version_withdraws_what_the_older_one_offered(project: Project) -> None:
     project.decide(project.ana, (6, 1, 1))
     old = project.add_version()

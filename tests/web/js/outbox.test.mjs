@@ -23,13 +23,14 @@ class Memory {
 
 /** An outbox whose server is a function; the clock stands still unless told otherwise. */
 function make(send, { storage = new Memory(), scope = "w", now = () => 5 } = {}) {
-  const log = { added: [], acknowledged: [], refused: [], states: [], waits: [] };
+  const log = { added: [], saved: [], acknowledged: [], refused: [], states: [], waits: [] };
   const outbox = new Outbox({
     storage,
     scope,
     send,
     now,
     added: (entry) => log.added.push(entry.key),
+    saved: (entry) => log.saved.push(entry.key),
     acknowledged: (entry) => log.acknowledged.push(entry.key),
     refused: (entry, text, dropped) => log.refused.push([entry.key, text, dropped]),
     changed: (state) => log.states.push(state),
@@ -51,6 +52,31 @@ test("entries arrive one after the other in the order they were made", async () 
   await Promise.all(["a", "b", "c"].map((key) => outbox.add(entry(key))));
   await outbox.pump();
   assert.deepEqual(arrived, ["a", "b", "c"]);
+});
+
+test("an entry leaves the storage when it is safe, and waits for its answer", async () => {
+  const storage = new Memory();
+  const seen = [];
+  const { outbox, log } = make(
+    async (_, saved) => {
+      saved();
+      seen.push([storage.length, log.saved.length, outbox.state.waiting, log.acknowledged.length]);
+    },
+    { storage },
+  );
+  await outbox.add(entry("a"));
+  assert.deepEqual(seen, [[0, 1, 1, 0]]);
+  assert.deepEqual([log.saved, log.acknowledged], [["a"], ["a"]]);
+});
+
+test("an answer that breaks off is asked for again, and what is safe is told once", async () => {
+  let tries = 0;
+  const { outbox, log } = make(async (_, saved) => {
+    saved();
+    if (++tries === 1) throw new Error("broken off");
+  });
+  await outbox.add(entry("a"));
+  assert.deepEqual([tries, log.saved, log.acknowledged], [2, ["a"], ["a"]]);
 });
 
 test("an entry is in storage before it is sent and gone after the answer", async () => {

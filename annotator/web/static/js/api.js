@@ -53,7 +53,7 @@ export class Api {
     return piecesOf(await response.arrayBuffer());
   }
 
-  async #call(method, path, body, { user = this.user, signal } = {}) {
+  async #call(method, path, body, { user = this.user, signal, saved } = {}) {
     const headers = { "X-Annotator-Client": "page" };
     if (user !== null) headers["X-Annotator-User"] = String(user);
     if (this.workspace !== null) headers["X-Annotator-Workspace"] = this.workspace;
@@ -66,7 +66,10 @@ export class Api {
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       cache: "no-store",
     });
-    if (response.ok) return response.json();
+    if (response.ok) {
+      saved?.(); // the server says so as soon as it is on disk, and only then works out the answer
+      return response.json();
+    }
     const text = await reason(response);
     if (response.status === MOVED) throw Object.assign(new Error(text), { moved: true });
     if (FINAL.has(response.status)) throw Object.assign(new Refused(text), { status: response.status });

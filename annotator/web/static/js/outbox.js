@@ -17,17 +17,21 @@ export class Outbox {
    * @param {object} options
    * @param {Storage} options.storage localStorage or alike
    * @param {string} options.scope workspace id; entries of others are left alone
-   * @param {(entry: object) => Promise<object>} options.send resolves with the reply, rejects
-   *   with `Refused`, or with anything else where the server was not reached
+   * @param {(entry: object, saved: () => void) => Promise<object>} options.send resolves with the
+   *   reply, rejects with `Refused`, or with anything else where the server was not reached; may
+   *   call `saved` as soon as the change is on the server's disk
    * @param {(entry) => void} options.added told of every change at once
+   * @param {(entry) => void} options.saved told once that a change is safe, before its answer
    * @param {(entry, reply) => void} options.acknowledged
    * @param {(entry, text, dropped: string[]) => void} options.refused
    * @param {(state: object) => void} options.changed
    * @param {(ms: number) => Promise<void>} options.wait
    */
-  constructor({ storage, scope, send, acknowledged, refused, changed, wait, added, now = Date.now }) {
+  constructor(options) {
+    const { storage, scope, send, acknowledged, refused, changed, wait, now = Date.now } = options;
     Object.assign(this, { storage, send, acknowledged, refused, changed, wait, now });
-    this.added = added ?? (() => {});
+    this.added = options.added ?? (() => {});
+    this.saved = options.saved ?? (() => {});
     this.prefix = `annotator.outbox.${scope}.`;
     this.online = true;
     this.durable = true;
@@ -91,7 +95,8 @@ export class Outbox {
   async #sendFirst() {
     const entry = this.entries[0];
     try {
-      const reply = await this.send(entry);
+      const reply = await this.send(entry, () => this.#keepNoLonger(entry));
+      this.#keepNoLonger(entry);
       this.#remove([entry]);
       this.#setOnline(true);
       this.acknowledged(entry, reply);
@@ -111,6 +116,14 @@ export class Outbox {
       const ms = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.failures - 1));
       await Promise.race([this.wait(ms), new Promise((resolve) => (this.awake = resolve))]);
     }
+  }
+
+  /** The server has it: it need not outlive this page, which still waits for the answer. */
+  #keepNoLonger(entry) {
+    if (entry.saved) return; // asked again, since the answer had not come
+    entry.saved = true;
+    this.storage.removeItem(entry.item);
+    this.saved(entry);
   }
 
   #remove(entries) {

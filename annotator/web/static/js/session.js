@@ -75,8 +75,9 @@ export class Session {
     this.outbox = new Outbox({
       storage: this.storage,
       scope: this.status.workspace.id,
-      send: (entry) => this.#deliver(entry),
+      send: (entry, saved) => this.#deliver(entry, saved),
       added: (entry) => this.emit("sent", entry),
+      saved: (entry) => this.emit("saved", entry),
       acknowledged: (entry, reply) => {
         if (reply.event) this.own.add(reply.event);
         if (this.own.size > KEEP_EVENTS) this.own.delete(this.own.values().next().value);
@@ -108,7 +109,8 @@ export class Session {
 
   /**
    * Keep a change of this person and send it after those before it. All pages hear of it:
-   * "sent" at once, then "acknowledged" (entry, reply) or "refused" (entry, text, dropped).
+   * "sent" at once, then "saved" when it is on the server's disk and "acknowledged" (entry, reply)
+   * with the answer, or "refused" (entry, text, dropped).
    *
    * @param {object} entry `{key, kind: "decide", source, model, cells: [{image, category, state}],
    *   text}` or `{key, kind: "undo", undoes, event}`; `source` is the page ("focus", "sweep", …),
@@ -209,9 +211,9 @@ export class Session {
     }
   }
 
-  #deliver(entry) {
+  #deliver(entry, saved) {
     const { key, user } = entry;
-    const by = { user };
+    const by = { user, saved };
     if (entry.kind === "undo") {
       const { undoes = null, event = null } = entry;
       return this.api.post("/undo", { key, of: undoes, event }, by);

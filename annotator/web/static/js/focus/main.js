@@ -24,7 +24,7 @@ import {
   moreHere,
   rowsHere,
 } from "./state.js";
-import { measureAck, measurePaint } from "./timing.js";
+import { measureAck, measureAnswer, measurePaint, measureSent } from "./timing.js";
 import { makeTyping } from "./typing.js";
 import { update } from "./update.js";
 import { withEvidence } from "./why_steps.js";
@@ -59,7 +59,7 @@ export function mountFocus(root, session) {
 
   const effects = {
     send: ({ entry }) => {
-      measureAck(entry.key);
+      measureSent(entry.key);
       void session.send(entry);
     },
     fetch: async ({ after, count, asked, open }) => {
@@ -154,8 +154,9 @@ export function mountFocus(root, session) {
   session.on("open-queue", (queue) => send({ type: "queue", queue }));
   session.on("open-image", (image) => run({ type: "visit", image }));
   session.on("sent", (entry) => send({ type: "sent", entry }));
+  session.on("saved", (entry) => measureAck(entry.key));
   session.on("acknowledged", (entry, reply) => {
-    measureAck(entry.key, true);
+    measureAnswer(entry.key);
     send({ type: "acknowledged", key: entry.key, reply });
   });
   session.on("refused", (entry, text, dropped) =>

@@ -1,6 +1,7 @@
 // What the promises are measured by: User Timing entries that a browser test or the developer
 // tools can read. "annotator:key-to-paint" from the key event to the frame that shows its effect,
-// "annotator:acknowledged" from the decision to the server's confirmation.
+// "annotator:acknowledged" from the decision to the server's word that it is on disk,
+// "annotator:answered" from the decision to the suggestions that follow from it.
 
 const KEEP = 2000;
 const begun = new Map();
@@ -15,13 +16,20 @@ export function measurePaint(start) {
   });
 }
 
-/** Begin (or with `end` finish) the time until a change is acknowledged. */
-export function measureAck(key, end = false) {
-  if (!end) begun.set(key, performance.now());
-  else if (begun.has(key)) {
-    record("annotator:acknowledged", begun.get(key));
-    begun.delete(key);
-  }
+/** A change is on its way. */
+export function measureSent(key) {
+  begun.set(key, performance.now());
+}
+
+/** The server has it. */
+export function measureAck(key) {
+  if (begun.has(key)) record("annotator:acknowledged", begun.get(key));
+}
+
+/** Its answer is there. */
+export function measureAnswer(key) {
+  if (begun.has(key)) record("annotator:answered", begun.get(key));
+  begun.delete(key);
 }
 
 function record(name, start) {

@@ -38,6 +38,7 @@ from annotator.web.downloads import Downloads
 from annotator.web.focus_api import make_focus_router
 from annotator.web.guard import LOOPBACK, Guard
 from annotator.web.quick_import import importing_without
+from annotator.web.still_page import StillPage
 from annotator.web.sweep_api import make_sweep_router
 
 STATIC = Path(__file__).parent / "static"
@@ -117,6 +118,7 @@ def create_app(
     pages = import_pages()
     make = partial(pages.make_pages, workspace, service, downloads, static, trainer)
     _in_event_loop(lambda: _mount_pages(app, pages, make, static, blocked=workspace.path))
+    app.add_middleware(StillPage)
     app.add_middleware(Guard, hosts=hosts)
     return app
 

@@ -52,6 +52,27 @@ def first_row(page: Page) -> str:
     return page.locator(".focus .row .head .name").first.inner_text()
 
 
+COUNT_FRAMES = """(() => {
+  const ask = requestAnimationFrame.bind(window);
+  window.asked = 0;
+  window.requestAnimationFrame = (draw) => ++window.asked && ask(draw);
+})()"""
+STILL = """async () => {
+  const before = asked;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return asked - before < 5;
+}"""
+
+
+def test_a_page_that_nobody_touches_draws_nothing(server: Site, open_page: OpenPage) -> None:
+    page = open_page(server.address)
+    page.add_init_script(COUNT_FRAMES)
+    page.reload()
+    expect(page.locator(".focus .row").first).to_be_visible()
+    assert page.evaluate("asked") > 0
+    page.wait_for_function(STILL, polling=100)
+
+
 def test_looks(focus: Page, picture_of: Save) -> None:
     expect(focus.get_by_text("All saved")).to_be_visible()
     in_both_themes(focus, picture_of, "focus")

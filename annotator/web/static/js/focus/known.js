@@ -23,6 +23,13 @@ export function makeKnown(send) {
   );
   let open = false;
   let last = null;
+  let width = 0; // noted when it changes: asked for between two changes, the page is laid out twice
+
+  new ResizeObserver(() => {
+    if (width === element.clientWidth) return;
+    width = element.clientWidth;
+    if (last) render(last);
+  }).observe(element);
 
   function toggle() {
     open = !open;
@@ -34,7 +41,8 @@ export function makeKnown(send) {
     none.hidden = known.present.length + known.absent.length > 0;
     present.hidden = !known.present.length;
     absent.hidden = !known.absent.length;
-    const fits = open ? known.absent.length : fitting(known.absent, element.clientWidth - 28);
+    width ||= element.clientWidth;
+    const fits = open ? known.absent.length : fitting(known.absent, width - 28);
     const hiddenCount = known.absent.length - fits;
     chips(present, known.present, send);
     chips(absent, known.absent.slice(0, fits), send);

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import contracts, leaving
+from annotator.completion import contract_questions, leaving
 from annotator.db import category_rows, offers, store
 from annotator.db import cells as packed
 from annotator.db.cells import Cells
@@ -243,7 +243,7 @@ class CategoryChanges:
     ) -> dict[str, Any]:
         """Remove a category whose cells are unknown; what brings it back, as JSON."""
         kept = category_rows.remove(connection, row["id"])
-        contracts.after_category_went(connection, self._clock())
+        contract_questions.after_category_went(connection, self._clock())
         return {"row": category_rows.to_json(row), "kept": kept, "contracts": left}
 
     def move(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from annotator.checks import check_cells, check_key, check_source, require
 from annotator.completion import asking
-from annotator.completion.contracts import AUDIT_SOURCE
+from annotator.completion.contract_questions import AUDIT_SOURCE
 from annotator.completion.use_cases import Completion
 from annotator.contradictions import QUEUE as LOOK_AGAIN
 from annotator.db import cells as packed

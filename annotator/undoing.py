@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from annotator.category_changes import ADDED, KIND, take_back_rows, told_of
 from annotator.checks import check_key, require
 from annotator.completion import contracts
-from annotator.completion.contracts import AUDIT_SOURCE
+from annotator.completion.contract_questions import AUDIT_SOURCE
 from annotator.db import cells as packed
 from annotator.db import offers, store
 from annotator.db.cells import Cells

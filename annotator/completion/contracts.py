@@ -10,78 +10,39 @@ person undid the event that applied it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from annotator.checks import require
-from annotator.completion import finishing, leaving, pools
+from annotator.completion import finishing, pools
+from annotator.completion.contract_questions import (
+    ask,
+    ask_on,
+    draw,
+    look_at_watched,
+    places_of,
+    watch_on,
+)
+from annotator.completion.contract_states import state, unproved
 from annotator.completion.drafting import Draft
-from annotator.completion.planning import bound_after, level_of_look
+from annotator.completion.planning import level_of_look
 from annotator.completion.pools import Pool
 from annotator.db import cells as packed
 from annotator.db import contracts as db
 from annotator.db import store
-from annotator.db.contracts import Tally
 from annotator.errors import Conflict
 from annotator.importing import BulkChange
-from annotator.precision import Share
-from annotator.standing import Checked
 from annotator.types import Audit, CellBatch, Contract, Event
-from annotator.wording import at_least, at_most, counted, per_cent
 
 SOURCE = "contract"
-AUDIT_SOURCE = "audit"
+
+
 EVENT_KIND = "contract"
-
-WATCH_ANSWERS = 50
-"""Cells of an active contract that are asked together; the bound is looked at when all are in."""
-
-Stage = Literal["asking", "proved", "unproved", "active", "withdrawn", "undone"]
-
-
-@dataclass(frozen=True)
-class ContractState:
-    """A contract and how far it is.
-
-    Attributes:
-        stage: ``asking`` while blind answers are missing, then ``proved`` or ``unproved``; then as
-            the status.
-        asked: blind answers wanted before it can be applied.
-        answered: of these.
-        wrong: of these, on the wrong side.
-        watched: blind answers since it was applied.
-        watched_wrong: of these.
-        expected_cells: cells that it may decide, as planned: those that are left after `planned`
-            answers. Where a proof may end early (``finish``) it is an estimate.
-        trouble: why its answers cannot be looked at, and what to do; empty if they can.
-    """
-
-    contract: Contract
-    stage: Stage
-    asked: int
-    answered: int
-    wrong: int
-    watched: int
-    watched_wrong: int
-    expected_cells: int
-    trouble: str = ""
-
-    @property
-    def planned(self) -> int:
-        """Blind answers that it takes in all, as planned; never fewer than `asked`."""
-        return max(int(self.contract.config.get("planned", 0)), self.asked)
-
-    def words(self) -> str:
-        """What it promises and where it stands, in one sentence without any name."""
-        return _words(self)
 
 
 def propose(
@@ -135,8 +96,8 @@ def propose(
         config=config,
     )
     pool.save(workspace, contract_id)
-    _ask(connection, contract_id, db.PROPOSAL, pool, range(len(asked)), asked, at)
-    _ask(connection, contract_id, db.OUTSIDE, pool, range(len(others)), others, at)
+    ask(connection, contract_id, db.PROPOSAL, pool, range(len(asked)), asked, at)
+    ask(connection, contract_id, db.OUTSIDE, pool, range(len(others)), others, at)
     return require(db.one(connection, contract_id), "contract", contract_id)
 
 
@@ -152,12 +113,12 @@ def extend(connection: Connection, workspace: Path, contract: Contract, at: date
     pool = Pool.load(workspace, contract.id, config["digest"])
     if contract.kind == finishing.KIND:
         finishing.check_drawn_alike(contract)
-        return _ask_on(connection, contract, pool, at)
+        return ask_on(connection, contract, pool, at)
     more = min(config["asked"], config["pool"] - config["asked"])
     if more <= 0:
         raise Conflict(f"all cells of contract {contract.id} have been asked (withdraw it)")
     places = range(config["asked"], config["asked"] + more)
-    _draw(connection, contract.id, pool, config["seed"], places, at)
+    draw(connection, contract.id, pool, config["seed"], places, at)
     config |= {"asked": config["asked"] + more, "looked": False}
     db.change(connection, contract.id, config=config, note="")
     return require(db.one(connection, contract.id), "contract", contract.id)
@@ -181,7 +142,7 @@ def settle(connection: Connection, workspace: Path, contract: Contract, at: date
     pool = Pool.load(workspace, contract.id, config["digest"])
     audited = np.zeros(len(pool), dtype=bool)
     present = np.zeros(len(pool), dtype=bool)
-    places = _places(pool, audits)
+    places = places_of(pool, audits)
     audited[places] = True
     present[places] = [audit.state == 1 for audit in audits]
     counted = (sum(a.state == 1 for a in others), len(others), int((~pool.inside).sum()))
@@ -199,7 +160,7 @@ def settle(connection: Connection, workspace: Path, contract: Contract, at: date
     config |= {"looked": True, "looks": config["looks"] + 1, "level": level}
     config |= {"size": found.size, "whole": found.whole}
     config |= {"audited": found.audited, "errors": found.errors}
-    note = "" if found.holds else _unproved(audits, contract)
+    note = "" if found.holds else unproved(audits, contract)
     db.change(
         connection,
         contract.id,
@@ -235,7 +196,7 @@ def apply(
     pool = Pool.load(workspace, contract.id, config["digest"])
     audits = db.audits(connection, contract.id, db.PROPOSAL)
     inside = _inside(contract, pool.score) & pool.inside
-    inside[_places(pool, audits)] = False
+    inside[places_of(pool, audits)] = False
     event_id = store.add_event(
         connection,
         kind=EVENT_KIND,
@@ -269,110 +230,8 @@ def apply(
         config=config | {"watch_seed": pools.another_seed(config["seed"])},
     )
     active = require(db.one(connection, contract.id), "contract", contract.id)
-    _watch_on(connection, active, at)
+    watch_on(connection, active, at)
     return require(store.event(connection, event_id), "event", event_id)
-
-
-def look_at_watched(connection: Connection, contract: Contract, at: datetime) -> str | None:
-    """Bring the bound of an active contract up to date when a round of questions is answered.
-
-    Returns:
-        Why it has to be withdrawn, None if the promise holds or the round is not over.
-    """
-    if contract.status != db.ACTIVE or db.waits(connection, contract.id, db.WATCH):
-        return None
-    audits = db.audits(connection, contract.id, db.WATCH)
-    config = contract.config
-    wrong = sum(not _agrees(contract, audit) for audit in audits)
-    refuted = leaving.refuted(contract, len(audits), wrong)
-    if refuted is not None or contract.kind == finishing.KIND:
-        if refuted or (refuted is None and finishing.broken(contract, len(audits), wrong)):
-            return (
-                f"{wrong:,} of {len(audits):,} blind answers since disagreed: more is wrong than "
-                f"the {at_most(contract.target)} that were promised"
-            )
-        _watch_on(connection, contract, at)
-        return None
-    answers, errors = config["audited"] + len(audits), config["errors"] + wrong
-    bound = bound_after(
-        "accept" if contract.kind == "accept" else "reject",
-        decided=contract.cells,
-        audited=config["audited"],
-        watched=len(audits),
-        errors=errors,
-        whole=config["whole"],
-        level=config["level"],
-    )
-    if bound > contract.target:
-        what = "wrong" if contract.kind == "accept" else "missed"
-        return (
-            f"{errors:,} of {answers:,} blind answers disagreed: up to {at_most(bound)} may be "
-            f"{what}, promised were {at_most(contract.target)}"
-        )
-    db.change(connection, contract.id, bound=bound)
-    _watch_on(connection, contract, at)
-    return None
-
-
-def after_category_went(connection: Connection, at: datetime) -> None:
-    """Go on asking for active contracts whose last questions went with a category."""
-    for contract in db.of_status(connection, db.ACTIVE):
-        if not db.waits(connection, contract.id, db.WATCH):
-            _watch_on(connection, contract, at)
-
-
-def state(connection: Connection, contract: Contract) -> ContractState:
-    """How far a contract is."""
-    (found,) = states(connection, [contract])
-    return found
-
-
-def states(connection: Connection, found: Sequence[Contract]) -> list[ContractState]:
-    """How far contracts are, in the same order."""
-    counts: dict[int, list[Tally]] = {}
-    for one in db.tally(connection, [contract.id for contract in found]):
-        counts.setdefault(one.contract_id, []).append(one)
-    return [_counted(contract, counts.get(contract.id, [])) for contract in found]
-
-
-def _counted(contract: Contract, tally: Sequence[Tally]) -> ContractState:
-    stage = _stage(contract)
-    answered = [one for one in tally if one.state is not None]
-    wrong = [one for one in answered if one.state != _said(contract, one.likely)]
-    return ContractState(
-        contract=contract,
-        stage=stage,
-        asked=_cells(tally, db.PROPOSAL, db.OUTSIDE),
-        answered=_cells(answered, db.PROPOSAL, db.OUTSIDE),
-        wrong=_cells(wrong, db.PROPOSAL),
-        watched=_cells(answered, db.WATCH),
-        watched_wrong=_cells(wrong, db.WATCH),
-        expected_cells=_left_as_planned(contract.config),
-        trouble=finishing.drawn_otherwise(contract) if stage in ("asking", "unproved") else "",
-    )
-
-
-def _left_as_planned(config: Mapping[str, Any]) -> int:
-    """Cells that nobody will have been asked about, the same number as `drafting.preview` gives."""
-    return int(config["pool"]) - max(int(config.get("planned", 0)), int(config["asked"]))
-
-
-def _cells(tally: Sequence[Tally], *streams: str) -> int:
-    return sum(one.cells for one in tally if one.stream in streams)
-
-
-def checked(connection: Connection, contract: Contract) -> list[Checked]:
-    """Blind answers since an active contract decided its cells, by category."""
-    decided: set[int] = set()
-    for cells in store.event_cells(connection, contract.event_id or 0):
-        decided |= set(np.unique(cells["category"]).tolist())
-    answers = [a for a in db.audits(connection, contract.id, db.WATCH) if a.state is not None]
-    total = Counter(audit.category_id for audit in answers)
-    right = Counter(audit.category_id for audit in answers if _agrees(contract, audit))
-    return [
-        Checked(contract.id, contract.kind, one, Share(right[one], total[one]))
-        for one in sorted(decided & set(_categories(connection)))
-    ]
 
 
 def after_undo(connection: Connection, event_id: int) -> None:
@@ -405,40 +264,6 @@ def after_answers(
         reason = look_at_watched(connection, contract, at)
         if reason is not None:
             withdraw(contract, reason)
-
-
-# --------------------------------------------------------------------------------------- parts
-
-
-def _draw(
-    connection: Connection, contract_id: int, pool: Pool, seed: int, places: range, at: datetime
-) -> None:
-    order = pool.order(seed)[places.start : places.stop]
-    _ask(connection, contract_id, db.PROPOSAL, pool, places, order, at)
-
-
-def _ask(
-    connection: Connection,
-    contract_id: int,
-    stream: str,
-    pool: Pool,
-    places: range | list[int],
-    cells: NDArray[np.int64],
-    at: datetime,
-) -> None:
-    rows: list[Mapping[str, Any]] = [
-        {
-            "contract_id": contract_id,
-            "stream": stream,
-            "place": place,
-            "image_id": int(pool.image_ids[cell]),
-            "category_id": int(pool.category_ids[cell]),
-            "score": float(pool.score[cell]),
-            "drawn_at": at,
-        }
-        for place, cell in zip(places, cells.tolist(), strict=True)
-    ]
-    db.add_audits(connection, rows)
 
 
 def _look_again(connection: Connection, contract: Contract) -> None:
@@ -479,72 +304,10 @@ def _settle_finish(
         )
         return require(db.one(connection, contract.id), "contract", contract.id)
     if finishing.goes_on(proof, len(config["portions"]), len(pool)):
-        return _ask_on(connection, contract, pool, at)
+        return ask_on(connection, contract, pool, at)
     config |= {"looked": True}
-    db.change(connection, contract.id, config=config, note=_unproved(audits, contract))
+    db.change(connection, contract.id, config=config, note=unproved(audits, contract))
     return require(db.one(connection, contract.id), "contract", contract.id)
-
-
-def _ask_on(connection: Connection, contract: Contract, pool: Pool, at: datetime) -> Contract:
-    """Ask the next portion of a contract that finishes.
-
-    Raises:
-        Conflict: if all cells have been asked.
-    """
-    config = dict(contract.config)
-    audits = db.audits(connection, contract.id, db.PROPOSAL)
-    more = finishing.draw(
-        pool,
-        _places(pool, audits),
-        allowed=config["allowed"],
-        seed=config["seed"],
-        number=len(config["portions"]),
-        count=finishing.portion(config["planned"], len(config["portions"])),
-    )
-    if not len(more):
-        raise Conflict(f"all cells of contract {contract.id} have been asked (withdraw it)")
-    places = range(len(audits), len(audits) + len(more))
-    _ask(connection, contract.id, db.PROPOSAL, pool, places, more, at)
-    config |= {"portions": [*config["portions"], len(more)], "looked": False}
-    config |= {"asked": len(audits) + len(more)}
-    db.change(connection, contract.id, config=config, note="")
-    return require(db.one(connection, contract.id), "contract", contract.id)
-
-
-def _wanted(state: ContractState) -> str:
-    return f"{'about ' if state.planned > state.asked else ''}{state.planned:,}"
-
-
-def _watch_on(connection: Connection, contract: Contract, at: datetime) -> None:
-    """Ask the next cells among those that the contract decided, in a random order of their own.
-
-    It owes nothing to the order of the proposal: where cells were drawn by their risk, those that
-    were left then come late in it, the risky ones most of all.
-    """
-    parts = list(store.event_cells(connection, contract.event_id or 0))
-    cells = np.concatenate(parts)
-    pool = Pool(
-        cells["image"].astype(np.int64),
-        cells["category"].astype(np.int64),
-        cells["after_score"].astype(np.float32),
-        np.ones(len(cells), dtype=bool),
-    )
-    asked = db.audits(connection, contract.id, db.WATCH)
-    config = contract.config
-    # Contracts that were applied before there was another seed go on in the order that they have.
-    order = pool.order(int(config.get("watch_seed", config["seed"])))
-    wanted = np.isin(pool.category_ids[order], _categories(connection))  # others went since
-    wanted[: max((audit.place + 1 for audit in asked), default=0)] = False
-    places = np.flatnonzero(wanted)[:WATCH_ANSWERS]
-    _ask(connection, contract.id, db.WATCH, pool, places.tolist(), order[places], at)
-
-
-def _categories(connection: Connection) -> list[int]:
-    return [category.id for category in store.categories(connection)]
-
-
-def _places(pool: Pool, audits: list[Audit]) -> NDArray[np.int64]:
-    return pool.places([a.image_id for a in audits], [a.category_id for a in audits])
 
 
 def _inside(contract: Contract, score: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -580,71 +343,3 @@ def _decided(contract: Contract, score: NDArray[np.float32]) -> NDArray[np.int8]
     if contract.kind == finishing.KIND:
         return finishing.states(score)
     return np.full(len(score), 1 if contract.kind == "accept" else -1, dtype=np.int8)
-
-
-def _agrees(contract: Contract, audit: Audit) -> bool:
-    """Whether a blind answer says what the contract decides."""
-    return audit.state == _said(contract, (audit.score or 0.0) >= 0.5)
-
-
-def _said(contract: Contract, likely: bool) -> int:
-    """State that it gives to a cell whose probability is, or is not, at least even."""
-    present = likely if contract.kind == finishing.KIND else contract.kind == "accept"
-    return 1 if present else -1
-
-
-def _stage(contract: Contract) -> Stage:
-    if contract.status == db.PROPOSED:
-        if not contract.config.get("looked"):
-            return "asking"
-        return "unproved" if contract.threshold is None else "proved"
-    stages: dict[str, Stage] = {
-        db.ACTIVE: "active",
-        db.WITHDRAWN: "withdrawn",
-        db.UNDONE: "undone",
-    }
-    return stages[contract.status]
-
-
-def _unproved(audits: list[Audit], contract: Contract) -> str:
-    wrong = sum(not _agrees(contract, audit) for audit in audits)
-    return (
-        f"{wrong:,} of {len(audits):,} blind answers disagreed with the model: too many to promise "
-        f"{at_most(contract.target)} (answer more, or withdraw it and label more first)"
-    )
-
-
-def _words(state: ContractState) -> str:
-    contract = state.contract
-    if state.trouble:
-        return state.trouble
-    if state.stage == "asking":
-        cells = state.expected_cells
-        most = "about" if contract.kind == finishing.KIND else "up to"
-        return (
-            f"would decide {most} {counted(cells, 'cell')}, {_promise(contract, cells)}; "
-            f"{state.answered:,} of {_wanted(state)} blind answers given"
-        )
-    if state.stage == "proved":
-        return f"can decide {counted(contract.cells, 'cell')}, {_promise(contract, contract.cells)}"
-    if state.stage == "active":
-        return (
-            f"decided {counted(contract.cells, 'cell')}, {_promise(contract, contract.cells)}; "
-            f"{state.watched:,} checked since, {state.watched_wrong:,} wrong"
-        )
-    return contract.note or state.stage
-
-
-def _promise(contract: Contract, cells: int) -> str:
-    sure = f"with {per_cent(contract.confidence, 2)} confidence"
-    share = contract.target if contract.threshold is None else contract.bound
-    if contract.kind == "accept":
-        return f"at least {at_least(1 - share)} of them right {sure}"
-    if contract.kind == finishing.KIND:
-        most = finishing.allowance(leaving.allowed(contract), cells)
-        return f"at most {at_most(share)} of all cells wrong {sure} ({most})"
-    whole = contract.config.get("whole")
-    if contract.threshold is not None and whole:
-        missed = counted(round(share * whole), "present one")
-        return f"missing at most {missed} ({at_most(share)}) {sure}"
-    return f"missing at most {at_most(share)} of all present ones {sure}"

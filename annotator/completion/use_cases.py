@@ -10,8 +10,16 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from annotator.checks import check_key, require
-from annotator.completion import contracts, drafting, finishing, leaving, pools
-from annotator.completion.contracts import ContractState
+from annotator.completion import (
+    contract_questions,
+    contract_states,
+    contracts,
+    drafting,
+    finishing,
+    leaving,
+    pools,
+)
+from annotator.completion.contract_states import ContractState
 from annotator.completion.drafting import Draft, NothingSaved, Preview, Promise
 from annotator.completion.planning import Kind
 from annotator.db import contracts as db
@@ -88,7 +96,7 @@ class Completion:
             found = db.listed(connection, limit)
             due = any(_is_due(connection, contract) for contract in found)
             if not due:
-                return contracts.states(connection, found)
+                return contract_states.states(connection, found)
         with self._database.writing() as connection:
             return [self._state(connection, one) for one in db.listed(connection, limit)]
 
@@ -106,7 +114,7 @@ class Completion:
             return [
                 one
                 for contract in db.of_status(connection, db.ACTIVE)
-                for one in contracts.checked(connection, contract)
+                for one in contract_questions.checked(connection, contract)
             ]
 
     def contract(self, contract_id: int) -> ContractState:
@@ -159,7 +167,7 @@ class Completion:
                 model_version_id=version,
                 user_id=user_id,
             )
-            return contracts.state(connection, made)
+            return contract_states.state(connection, made)
 
     def preview(
         self,
@@ -208,7 +216,7 @@ class Completion:
             contract = self._one(connection, contract_id)
             path = self._workspace.path
             extended = contracts.extend(connection, path, contract, self._clock())
-            return contracts.state(connection, extended)
+            return contract_states.state(connection, extended)
 
     def apply(self, user_id: int, contract_id: int, *, key: str) -> ContractState:
         """Decide the cells of a proved contract as one event, which undo takes back as one.
@@ -236,7 +244,7 @@ class Completion:
                     digest=digest,
                     at=self._clock(),
                 )
-            state = contracts.state(connection, self._one(connection, contract_id))
+            state = contract_states.state(connection, self._one(connection, contract_id))
         pools.remove(self._workspace.path, contract_id)
         return state
 
@@ -271,7 +279,7 @@ class Completion:
                 reason = reason or "withdrawn by a person"
                 self._withdraw(connection, contract, user_id, reason, key, digest)
             contract = require(db.one(connection, contract_id), "contract", contract_id)
-            state = contracts.state(connection, contract)
+            state = contract_states.state(connection, contract)
         if not leaving.may_come_back(contract):
             pools.remove(self._workspace.path, contract_id)
         return state
@@ -311,9 +319,9 @@ class Completion:
     def _state(self, connection: Connection, contract: Contract) -> ContractState:
         """How far it is, also where its pool is lost: then it says so."""
         try:
-            return contracts.state(connection, self._settled(connection, contract))
+            return contract_states.state(connection, self._settled(connection, contract))
         except WorkspaceError as error:
-            return replace(contracts.state(connection, contract), trouble=str(error))
+            return replace(contract_states.state(connection, contract), trouble=str(error))
 
     def _withdraw(
         self,
@@ -351,7 +359,7 @@ class Completion:
         self, connection: Connection, source: str, changes: Cells, event_id: int, at: datetime
     ) -> None:
         """Take blind decisions as answers; called inside the decision's transaction."""
-        if source != contracts.AUDIT_SOURCE:
+        if source != contract_questions.AUDIT_SOURCE:
             return
 
         def withdraw(contract: Contract, reason: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
 
-from annotator.completion.contracts import ContractState
+from annotator.completion.contract_states import ContractState
 from annotator.completion.drafting import Preview
 from annotator.completion.planning import Kind, kind_of
 from annotator.service import AnnotationService

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from annotator.completion.contracts import ContractState
+from annotator.completion.contract_states import ContractState
 from annotator.completion.drafting import Preview
 from annotator.completion.use_cases import Withdrawal
 from annotator.errors import AnnotatorError, InvalidInput

@@ -9,7 +9,7 @@ import numpy as np
 from label_project import Project
 from numpy.typing import NDArray
 
-from annotator.completion.contracts import ContractState
+from annotator.completion.contract_states import ContractState
 from annotator.service import CellChange
 from benchmarks.made_scores import MadeScores
 

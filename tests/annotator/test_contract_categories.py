@@ -11,7 +11,7 @@ from label_project import NAMES, make_project
 from typer.testing import CliRunner
 
 from annotator.cli import app
-from annotator.completion.contracts import ContractState
+from annotator.completion.contract_states import ContractState
 from annotator.db import contracts as db
 from annotator.errors import NotFound
 from annotator.service import CellChange

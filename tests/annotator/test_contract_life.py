@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from annotator.cli import app
 from annotator.completion import contracts
-from annotator.completion.contracts import WATCH_ANSWERS
+from annotator.completion.contract_questions import WATCH_ANSWERS
 from annotator.completion.drafting import NothingSaved, Promise
 from annotator.completion.planning import Kind, Plan
 from annotator.completion.pools import Pool

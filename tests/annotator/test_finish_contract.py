@@ -12,7 +12,8 @@ from label_project import Project, make_project
 from numpy.typing import NDArray
 
 from annotator.completion import finishing
-from annotator.completion.contracts import WATCH_ANSWERS, ContractState
+from annotator.completion.contract_questions import WATCH_ANSWERS
+from annotator.completion.contract_states import ContractState
 from annotator.completion.pools import Pool, another_seed
 from annotator.completion.use_cases import Completion
 from annotator.db import contracts as db

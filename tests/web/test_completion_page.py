@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 from web_site import NAMES, Site
 
-from annotator.completion.contracts import ContractState, Stage
+from annotator.completion.contract_states import ContractState, Stage
 from annotator.errors import AnnotatorError, Conflict, InvalidInput, NotFound
 from annotator.precision import Share
 from annotator.standing import Checked, next_step

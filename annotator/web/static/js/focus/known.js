@@ -23,7 +23,7 @@ export function makeKnown(send) {
   );
   let open = false;
   let last = null;
-  let width = 0; // noted when it changes: asked for between two changes, the page is laid out twice
+  let width = null; // noted when it changes: asked for between two changes, the page is laid out twice
 
   new ResizeObserver(() => {
     if (width === element.clientWidth) return;
@@ -41,7 +41,7 @@ export function makeKnown(send) {
     none.hidden = known.present.length + known.absent.length > 0;
     present.hidden = !known.present.length;
     absent.hidden = !known.absent.length;
-    width ||= element.clientWidth;
+    width ??= element.clientWidth;
     const fits = open ? known.absent.length : fitting(known.absent, width - 28);
     const hiddenCount = known.absent.length - fits;
     chips(present, known.present, send);

@@ -304,6 +304,10 @@ def test_zoomed_to_200_percent_nothing_is_cut_off(
     expect(page.locator(".sweep .accept")).to_be_in_viewport(ratio=1)
     picture_of(page, "sweep-zoom-200")
     assert page.evaluate("document.documentElement.scrollWidth") <= 680
+    page.set_viewport_size({"width": 390, "height": 780})
+    name = page.locator(".sweep header h2")
+    expect(name).to_be_in_viewport(ratio=1)
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
 
 
 def test_before_the_first_model_it_says_what_to_do(

@@ -204,7 +204,8 @@ class _Sources:
         with _table_card(
             "Sources of evidence",
             "A source is kept if it lowers the error, the mean log loss on known cells that the "
-            "fit had not seen. One that would have to count against what it says is left out.",
+            "fit had not seen, or usually does. One that would have to count against what it says "
+            "is left out.",
         ) as card:
             rows = table(
                 SOURCE_COLUMNS, "Sources of evidence", widths=["30%", "9%", "11%", "50%"],

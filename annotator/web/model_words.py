@@ -220,6 +220,8 @@ def _worth(source: Mapping[str, Any]) -> str:
         return f"{text}; always kept, the others add to it"
     if not source["kept"] and change < 0:
         return f"{text}, but it would count against what it says"
+    if source["kept"] and change > 0:
+        return f"{text}; kept, as it usually helps"
     return text
 
 

@@ -122,12 +122,14 @@ def test_a_source_is_kept_or_left_out_by_the_number_beside_it() -> None:
         source("prior", True, 0.4220, 0.4240),
         source("base", True, 0.4220, 0.4201),
         source("windows", False, 0.42, 0.42001),
+        source("neighbours", True, 0.4223, 0.4220),
     ]
     rows = sources_table(replace(version(1), sources=sources))
     assert rows == [
         ["how common the category is", "yes", "0.50", "0.0020 lower with it"],
         ["the picture alone", "yes", "0.50",
          "0.0019 higher with it; always kept, the others add to it"],
+        ["similar pictures", "yes", "0.50", "0.0003 higher with it; kept, as it usually helps"],
         ["other labels of the picture", "no", "", "0.0021 higher with it"],
         ["the most telling part of the picture", "no", "",
          "less than 0.0001 lower with it, but it would count against what it says"],

@@ -67,6 +67,12 @@ def test_progress_says_and_draws_and_names_are_text(at: Callable[[str], Page]) -
     expect(page.get_by_label("Next worth doing")).to_have_value(re.compile("^Next: Find \u201c"))
     page.get_by_text("By person").click()
     expect(page.locator(".js-plotly-plot .legendtext", has_text="colleague")).to_be_visible()
+    promise = page.get_by_label("Promise")
+    promise.focus()
+    expect(promise).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Tab")  # leaves no list open behind it
+    expect(page.get_by_label("At most wrong or missed, %")).to_be_focused()
+    expect(promise).to_have_attribute("aria-expanded", "false")
     page.get_by_role("button", name="Look for it on Browse").click()
     expect(page.locator(".browse .conditions .words")).to_have_text(re.compile(" unknown$"))
 

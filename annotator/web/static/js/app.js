@@ -1,6 +1,7 @@
 // Entry: each Gradio mount point imports this module and says which part it is.
 
 import { mountBrowse, openKept } from "./browse/main.js";
+import { letTabPass } from "./dropdowns.js";
 import { mountFocus } from "./focus/main.js";
 import { Session } from "./session.js";
 import { applyTheme, askName, mountHeader, openTab } from "./shell.js";
@@ -10,6 +11,8 @@ const PARTS = { header: mountHeader, focus: mountFocus, sweep: mountSweep, brows
 let session = null;
 // Tabs that are not open are mounted when they are first opened.
 let waiting = new Set(["header", "focus"]);
+
+letTabPass(window);
 
 // Buttons of the pages that Gradio serves say where they lead.
 document.addEventListener("annotator-open", ({ detail: { tab, queue, category } }) => {

@@ -282,7 +282,7 @@ def _step(found: Sequence[Precision]) -> int:
 def _precision_points(
     name: str, colour: str, groups: Sequence[Pooled], made: Mapping[int, ModelVersion]
 ) -> list[dict[str, object]]:
-    """Points for what tells something, each as wide as its versions, and hollow ones for the rest."""
+    """Points for what tells something, as wide as their versions, and hollow ones for the rest."""
     told, few = [g for g in groups if g.tells], [g for g in groups if not g.tells]
     traces = []
     if told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +22,7 @@ from annotator.db import cells as packed
 from annotator.db import model_work, offers, store
 from annotator.db.cells import Cells
 from annotator.db.engine import Database
+from annotator.errors import Conflict
 from annotator.idempotency import digest_of, done_before
 from annotator.types import CellChange, DecideResult, ImageState
 from annotator.view_reader import FULL_STATES, SUGGESTIONS_SHOWN, ViewReader, offer_shown
@@ -152,8 +154,9 @@ class Decided:
         if source == AUDIT_SOURCE:
             with self.database.reading() as connection:
                 states = asking.blind(connection, states, self.view.categories)
-        elif states and not self.repeated and source != LOOK_AGAIN:
-            with self.database.writing() as connection:
+        elif states and source != LOOK_AGAIN:
+            # The decision is on disk: where nothing can be noted now, it is told all the same.
+            with suppress(Conflict), self.database.writing() as connection:
                 # Whoever decided something since has told newer suggestions.
                 if store.revisions(connection, image_ids) == revisions:
                     offer_shown(connection, states)

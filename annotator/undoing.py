@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,13 +106,16 @@ class Undoing:
         store.set_event_result(connection, undo_id, undone.cells, summary)
         return require(store.event(connection, undo_id), "event", undo_id)
 
-    def told(self, connection: Connection, done: Event, *, repeated: bool) -> UndoResult:
+    def told(
+        self, connection: Connection, done: Event, *, repeated: bool, note: bool
+    ) -> UndoResult:
         """What is answered to an undo.
 
         Args:
-            connection: of a writing transaction unless it is repeated.
+            connection: of a writing transaction if anything is to be noted.
             done: the event that took another one back.
             repeated: the same request had been carried out before.
+            note: note the suggestions that the answer carries to a person.
         """
         undone = done.summary["undone"]
         target = done.undoes_event_id or 0
@@ -122,7 +127,7 @@ class Undoing:
         # Taken back, a blind answer is asked again: nothing may be told of its picture.
         if len(image_ids) <= FULL_STATES and undone["source"] != AUDIT_SOURCE:
             states = self.reader.states(connection, image_ids)
-            if not repeated:
+            if note:
                 offer_shown(connection, states)
         return UndoResult(
             event_id=done.id,
@@ -147,9 +152,12 @@ class TakenBack:
 
     def result(self) -> UndoResult:
         """The answer; notes the suggestions that it carries to a person."""
-        database = self.undoing.database
-        with database.reading() if self.repeated else database.writing() as connection:
-            return self.undoing.told(connection, self.event, repeated=self.repeated)
+        told = partial(self.undoing.told, done=self.event, repeated=self.repeated)
+        # The undo is on disk: where nothing can be noted now, it is told all the same.
+        with suppress(Conflict), self.undoing.database.writing() as connection:
+            return told(connection, note=True)
+        with self.undoing.database.reading() as connection:
+            return told(connection, note=False)
 
 
 @dataclass

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from label_project import NAMES, Project, scanned
+from sqlalchemy import Connection
 
 from annotator.db import model_work, offers, store
 from annotator.db.cells import CELL
+from annotator.db.engine import Database
 from annotator.errors import Conflict, InvalidInput, NotFound
 from annotator.images import UnreadableImage
 from annotator.service import AnnotationService, CellChange
@@ -423,6 +428,41 @@ def test_a_decision_is_stored_before_its_answer_is_worked_out(any_project: Proje
     taken_back = any_project.service.taken_back(any_project.ana, key="back")
     assert any_project.service.image_state(1).known == ()
     assert taken_back.result().images == (any_project.service.image_state(1),)
+
+
+class Busy:
+    """A database that can be read but in which another program writes for long."""
+
+    def __init__(self, database: Database) -> None:
+        self.reading = database.reading
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        raise Conflict("another program has been writing")
+        yield
+
+
+def test_what_is_stored_is_told_also_where_its_suggestions_cannot_be_noted(
+    project: Project,
+) -> None:
+    project.add_version()
+    decided = project.service.decided(project.ana, [CellChange(1, 2, 1)], key="one")
+    busy = cast("Database", Busy(decided.database))
+    assert replace(decided, database=busy).result() == decided.result()
+    back = project.service.taken_back(project.ana, key="back")
+    busy_back = replace(back, undoing=replace(back.undoing, database=busy))
+    assert busy_back.result() == back.result()
+
+
+def test_suggestions_told_again_are_noted_if_they_were_not(project: Project) -> None:
+    """An answer that broke off is asked for with the same key."""
+    project.add_version()
+    cells = [CellChange(1, 2, 1)]
+    project.service.decided(project.ana, cells, key="one")
+    assert offered(project, 1) == {}
+    told = project.service.decided(project.ana, cells, key="one").result()
+    assert told.repeated
+    assert offered(project, 1).keys() == {s.category_id for s in told.images[0].suggestions}
 
 
 def test_an_answer_that_comes_late_withdraws_nothing_newer(project: Project) -> None:

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
+import gradio
 import pytest
 from gradio.queueing import Queue
 from web_site import NAMES, Site
@@ -79,6 +81,15 @@ def test_gradio_does_not_look_for_events_a_thousand_times_a_second(site: Site) -
     for name in ("sleep_when_free", "progress_update_sleep_when_free"):
         assert f"self.{name} =" in inspect.getsource(Queue)  # it is still called so
         assert getattr(pages.get_blocks()._queue, name) >= 0.05  # seconds
+
+
+def test_the_page_keeps_gradios_loader_still(site: Site) -> None:
+    page = site.client.get("/").text
+    first = page.index("<script")
+    assert page[first:].startswith("<script>(() => {")
+    assert page.count("/statustracker") == 1
+    assets = Path(gradio.__file__).parent / "templates" / "frontend"
+    assert list(assets.rglob("statustracker*.js"))  # it is still called so
 
 
 def test_a_second_server_on_the_workspace_names_the_first(site: Site) -> None:

@@ -26,7 +26,7 @@ PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 while they wait for one another; where another process wants that core, a fit of a second takes half
 a minute. Read when torch is imported."""
 
-NICENESS = 15
+NICENESS = 10
 """The server goes first whenever both want a core."""
 
 EXIT_WORKSPACE_IN_USE = 75  # sysexits' "temporary failure": another process trains this workspace

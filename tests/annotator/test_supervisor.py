@@ -34,7 +34,7 @@ def supervising(folder: Path, code: str, backoff: Backoff = QUICK) -> Iterator[S
         yield supervisor
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

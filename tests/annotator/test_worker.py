@@ -542,7 +542,7 @@ def test_death_at_any_step_of_writing_leaves_the_last_version_in_force(project: 
     assert all("ended without a word" in job.reason for job in failed)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

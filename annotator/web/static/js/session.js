@@ -13,7 +13,7 @@ const KEEP_EVENTS = 1000;
 /** News that stays true: a page that is mounted later hears the latest at once. */
 const STANDING = new Set(["status", "user", "started", "outbox", "keys", "moved"]);
 
-/** Whether every event from one to another, ids without a gap, is among these. */
+/** Whether every event from one to another is among these; an id that went unused is not. */
 export function onlyOwn(own, after, event) {
   if (event < after || event - after > own.size) return false;
   for (let id = after + 1; id <= event; id++) if (!own.has(id)) return false;

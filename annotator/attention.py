@@ -63,7 +63,8 @@ class Attention:
             if isinstance(answer, AttentionMap) or age < _REFUSAL_HOLDS_SECONDS:
                 return answer
         if not alive:
-            return NoAttention("the trainer does not run, so nothing can be computed", again=False)
+            # It may be starting: with the server, or after it was killed.
+            return NoAttention("the trainer does not run; the map comes when it does", again=True)
         if not asked:
             with self.database.writing() as connection:
                 request_job(connection, ATTENTION, config, self.clock())

@@ -42,6 +42,7 @@ def test_without_a_worker_it_says_so(project: Project) -> None:
     found = project.service.attention(3, 2)
     assert isinstance(found, NoAttention)
     assert "trainer does not run" in found.message
+    assert found.again  # it may be starting
     worker_lives(project)
     project.clock.forward(minutes=1)
     assert project.service.attention(3, 2) == found

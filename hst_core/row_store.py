@@ -79,6 +79,9 @@ class RowStore:
         description: of what the rows are; another description is refused.
         row_shape: of the matrix ``rows``.
         beside: further matrices, name -> shape of a row.
+
+    Raises:
+        FeatureStoreError: if the folder holds something else, or cannot be read and written.
     """
 
     def __init__(
@@ -98,9 +101,14 @@ class RowStore:
         self._hashes: list[str] = []
         self._lock: Callable[[], object] | None = None
         self.unreadable: dict[str, str] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        self._check_description({"format": FORMAT, "row_shape": list(row_shape), **description})
-        self.refresh()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._check_description({"format": FORMAT, "row_shape": list(row_shape), **description})
+            self.refresh()
+        except OSError as error:
+            raise FeatureStoreError(
+                f"features cannot be kept in {folder} ({error}); see that it can be written to"
+            ) from error
 
     # -- reading
 

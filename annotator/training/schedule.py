@@ -103,12 +103,13 @@ class RefitRule:
 class DeepRule:
     """When the network is trained: minutes of all cores, so only while nobody labels.
 
-    On a CPU nobody gets it without asking: there it has not been found to help
-    (``docs/speed.md``).
+    On a CPU nobody gets it without asking: there it takes minutes and helps a little, and only
+    where many labels are known (``docs/speed.md``). Who asks for it gets it from the first known
+    cells on; what is of no use is left out by the stack.
 
     Attributes:
         least_cells: known cells below which a network has nothing to add (reference §11).
-        share_of_known: of the cells known at the last training that must be new.
+        share_of_known: of the cells known at the last training that must be new, or gone.
         share_after_nothing: the same after a training of which the stack kept nothing.
         pause: seconds without a new decision.
     """
@@ -141,4 +142,6 @@ class DeepRule:
         enough = known > 0 if on else fast_device and known >= self.least_cells
         share = self.share_of_known if helped else self.share_after_nothing
         grown = known - known_at_last >= max(1.0, share * known_at_last)
-        return enough and grown and seconds_since_cell >= self.pause
+        # Much was taken back, so what was trained speaks for labels that nobody stands by.
+        fallen = known_at_last - known >= max(1.0, self.share_of_known * known_at_last)
+        return enough and (grown or fallen) and seconds_since_cell >= self.pause

@@ -92,6 +92,8 @@ def test_the_last_pictures_are_taken_in_at_once() -> None:
         (1_000, 0, 19.0, False, False),  # somebody labels
         (1_200, 1_000, 60.0, False, False),  # a fifth more is not enough
         (1_250, 1_000, 60.0, False, True),
+        (3_001, 4_000, 60.0, False, False),
+        (3_000, 4_000, 60.0, False, True),  # a quarter was taken back
     ],
 )
 def test_on_a_gpu_the_network_is_trained_on_much_that_is_new_while_it_is_quiet(
@@ -108,3 +110,4 @@ def test_on_a_cpu_the_network_is_trained_only_if_asked_for() -> None:
 def test_after_a_training_that_brought_nothing_the_next_one_waits_for_far_more_labels() -> None:
     assert not DeepRule().due(3_999, 1_000, 60.0, on=True, helped=False)
     assert DeepRule().due(4_000, 1_000, 60.0, on=True, helped=False)
+    assert DeepRule().due(750, 1_000, 60.0, on=True, helped=False)  # a quarter was taken back

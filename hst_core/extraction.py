@@ -126,7 +126,7 @@ def stream(
     *,
     batch_size: int | None = None,
     workers: int | None = None,
-) -> Generator[tuple[list[str], Rows | None, int], None, None]:
+) -> Generator[tuple[list[str], Rows | None, list[Failure]], None, None]:
     """Yield the rows of pictures that need not be stored, in order, batch by batch.
 
     Args:
@@ -136,14 +136,14 @@ def stream(
         workers: as for ``extract``.
 
     Yields:
-        Hashes of the pictures that could be read; their rows, None if there are none; and the
-        number of pictures that could not be read.
+        Hashes of the pictures that could be read; their rows, None if there are none; and those
+        that could not be read.
     """
     with _calm():
         batches = _pipeline(run, images, batch_size, workers)
         try:
             for batch in batches:
-                yield batch.hashes, batch.rows, len(batch.failures)
+                yield batch.hashes, batch.rows, batch.failures
         finally:
             batches.close()
 
@@ -152,7 +152,7 @@ def stream(
 
 
 @dataclass(frozen=True)
-class _Failure:
+class Failure:
     """A picture that gave no row; ``permanent`` if its content is to blame."""
 
     image_hash: str
@@ -175,7 +175,7 @@ class _Todo:
 class _Batch:
     hashes: list[str]
     rows: Rows | None
-    failures: list[_Failure]
+    failures: list[Failure]
 
 
 def _what_to_do(store: RowStore, images: Sequence[tuple[str, Path]]) -> _Todo:
@@ -314,30 +314,30 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _read(run: Forward, image_hash: str, path: Path) -> _Picture | _Failure:
+def _read(run: Forward, image_hash: str, path: Path) -> _Picture | Failure:
     try:
         return run.read(path)
     except UnreadablePictureError as error:
-        return _Failure(image_hash, path, str(error), permanent=True)
+        return Failure(image_hash, path, str(error), permanent=True)
     except MemoryError:
-        return _Failure(image_hash, path, "not enough memory to decode it", permanent=False)
+        return Failure(image_hash, path, "not enough memory to decode it", permanent=False)
     except OSError as error:
         reason = f"file cannot be read: {error.strerror or error}"
-        return _Failure(image_hash, path, reason, permanent=False)
+        return Failure(image_hash, path, reason, permanent=False)
 
 
 def _forward_batch(
     run: Forward,
     group: Sequence[tuple[str, Path]],
-    decoded: Sequence[Future[_Picture | _Failure]],
+    decoded: Sequence[Future[_Picture | Failure]],
 ) -> _Batch:
     results = [future.result() for future in decoded]
-    failures = [result for result in results if isinstance(result, _Failure)]
-    pictures = [result for result in results if not isinstance(result, _Failure)]
+    failures = [result for result in results if isinstance(result, Failure)]
+    pictures = [result for result in results if not isinstance(result, Failure)]
     hashes = [
         image_hash
         for (image_hash, _), result in zip(group, results, strict=True)
-        if not isinstance(result, _Failure)
+        if not isinstance(result, Failure)
     ]
     return _Batch(hashes, _rows_of(run, pictures) if pictures else None, failures)
 

@@ -145,7 +145,7 @@ class TunedEvidence:
             TunedTier.from_state_dict(state["tier"], stage),
             int(state["known_cells"]),
             state["values"].float().numpy(),
-            state["scored"].numpy(),
+            state["scored"].numpy().copy(),  # it is written to
         )
 
 
@@ -171,7 +171,7 @@ def score_files(
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
     should_stop: ShouldStop | None = None,
-) -> dict[str, Float32[np.ndarray, " categories"]]:
+) -> tuple[dict[str, Float32[np.ndarray, " categories"]], list[str]]:
     """Ask the networks about pictures of which no activations are stored.
 
     Args:
@@ -184,20 +184,23 @@ def score_files(
         should_stop: asked after every batch.
 
     Returns:
-        By hash, as far as it got; pictures that cannot be read are missing.
+        By hash, as far as it got; and the hashes of files that are no readable pictures. Files
+        that cannot be opened are in neither.
     """
     tier.to(device)
     found: dict[str, NDArray[np.float32]] = {}
+    unreadable: list[str] = []
     done = 0
     for hashes, rows, failures in stream(_Scores(tier, before, input_size, device), images):
-        done += len(hashes) + failures
+        done += len(hashes) + len(failures)
+        unreadable += [failure.image_hash for failure in failures if failure.permanent]
         if rows is not None:
             found.update(zip(hashes, rows[ROWS].astype(np.float32), strict=True))
         if progress is not None:
             progress(done)
         if should_stop is not None and should_stop():
             break
-    return found
+    return found, unreadable
 
 
 def _coordinates(inputs: Inputs, rows: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from annotator.settings import Workspace
 from annotator.training.deep_sources import DeepSources, Known
 from annotator.training.networks import Networks, OnEpoch
 from annotator.training.picture_features import PictureFeatures, Tell
-from annotator.training.records import Picture, Snapshot
+from annotator.training.records import Picture, Snapshot, only_appended
 from annotator.training.tuned_stages import TunedStages
 from annotator.wording import counted
 from hst_core import checkpoint
@@ -113,6 +113,11 @@ class Learner:
         self._previous_categories: tuple[int, ...] = ()
 
     @property
+    def has_fit(self) -> bool:
+        """Whether the last fit is at hand; not if it was of other features, or is damaged."""
+        return self._previous is not None
+
+    @property
     def device(self) -> str:
         """What it computes on, as a person would say it."""
         if self._device == "cpu":
@@ -126,7 +131,7 @@ class Learner:
 
     @property
     def deep_known(self) -> int:
-        """Known cells that the last training of the deep tier learned from, 0 without any."""
+        """Known cells when the last training of the deep tier began; see `DeepSources`."""
         return self._deep.known_cells
 
     @property
@@ -207,12 +212,17 @@ class Learner:
         )
         self._deep.train(known, tell, should_stop, on_epoch)
         fused = self.fit(fit.snapshot, fit.image_ids, fit.labels, tell, should_stop)
+        self._deep.forget_unkept({source.name for source in fused.scores.stack if source.kept})
         return replace(fused, kind="deep")
 
     def score_rest(
         self, pictures: Sequence[Picture], tell: Tell, should_stop: Callable[[], bool]
     ) -> bool:
-        """Ask the fine-tuned stages about pictures they have not seen; False if it was stopped."""
+        """Ask the fine-tuned stages about pictures they have not seen.
+
+        Returns:
+            Whether a fit pays: it was not stopped, and some of them could be read.
+        """
         return self._deep.score(self._paths(pictures), tell, should_stop)
 
     def _paths(self, pictures: Sequence[Picture]) -> dict[str, Path]:
@@ -267,18 +277,18 @@ class Learner:
             count = int(saved.config.get("images", -1))
             if saved.config.get("rows") != self.features.row_digest(count):
                 return "the features were computed anew: fitted from scratch"
-            self._previous = FastTier.from_state_dict(saved.tiers["fast"])
+            previous = FastTier.from_state_dict(saved.tiers["fast"])
             self._deep.load_state_dict(saved.tiers)
-        except (CheckpointError, ValueError, KeyError, TypeError) as error:
+        # torch has a RuntimeError for tensors of another shape or name.
+        except (CheckpointError, ValueError, KeyError, TypeError, RuntimeError) as error:
             return f"the last checkpoint could not be used ({error}): fitted from scratch"
-        self._previous_categories = saved.category_ids
+        self._previous, self._previous_categories = previous, saved.category_ids
         return ""
 
     def _usable_previous(self, snapshot: Snapshot) -> FastTier | None:
         """The last fit if categories were only appended since: columns keep their place."""
         now = tuple(snapshot.category_ids.tolist())
-        before = self._previous_categories
-        return self._previous if now[: len(before)] == before else None
+        return self._previous if only_appended(self._previous_categories, now) else None
 
 
 def device_memory() -> int | None:

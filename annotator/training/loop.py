@@ -38,6 +38,8 @@ from hst_core.trainer import EpochRecord
 from hst_core.tuning import TUNED, TuningConfig
 
 POLL_SECONDS = 0.5
+#: After a failure for which the disk is to blame, the deep tier is tried again after this.
+_DEEP_RETRY_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Worker:
         self._rule = rule or RefitRule()
         self._deep_rule = deep_rule or DeepRule()
         self._deep_known = 0
+        self._deep_failed_at = -math.inf
         self._asked_to_stop = should_stop
         self._tell = tell or (lambda message, share: None)
         self._clock = clock
@@ -216,6 +219,8 @@ class Worker:
         switch = self._workspace.settings.deep_tier
         if switch == "off" or self._project.waits_for() is not None:
             return False
+        if self._clock() - self._deep_failed_at < _DEEP_RETRY_SECONDS:
+            return False
         return self._versions.newest is not None and self._deep_rule.due(
             self._fitted().known_cells,
             self._deep_known,
@@ -237,9 +242,9 @@ class Worker:
         return set() if newest is None else {s["name"] for s in newest.sources if s["kept"]}
 
     def _fitted(self) -> Fitted:
-        """What the version in force was fitted on; nothing, if it was of other features."""
+        """What the version in force was fitted on; nothing, if nothing is left of it but scores."""
         name, newest = self._workspace.settings.feature_set, self._versions.newest
-        if newest is None or newest.feature_set != name:
+        if newest is None or newest.feature_set != name or not self._learner.has_fit:
             return Fitted()
         return Fitted(
             int(newest.metrics.get("known_cells", 0)),
@@ -309,7 +314,7 @@ class Worker:
             return None
         finally:
             if had_networks and not self._learner.deep_known:
-                self._deep_known = 0  # a category is gone, so others are to be trained
+                self._deep_known = 0  # a category is gone, or all was compared anew
         version = self._publish(fit, started)
         self._answer(orders, f"version {version} is ready", done=True)
         return fit
@@ -327,24 +332,28 @@ class Worker:
         if waits_for_labels(labels) is not None:
             self._deep_known = self._fitted().known_cells
             return False
-        pictures = self._records.pictures()
+        pictures, known_before = self._records.pictures(), self._learner.deep_known
         try:
             fit = self._learner.fit(snapshot, image_ids, labels, self._tell_fit, should_stop)
             fit = self._learner.deepen(fit, pictures, self._tell_fit, should_stop, self._note_epoch)
         except Stopped:
             self._curve = []
+            # It may have been the fit after the training that was stopped.
+            if self._learner.deep_known != known_before:
+                self._deep_known = self._learner.deep_known
             return False
         except FeatureStoreError as error:
-            # Suggestions go on without it; the next try comes when there are more labels.
+            # Suggestions go on without it.
             self._note = f"the deep tier was not trained: {error}"
-            self._deep_known = int((labels != 0).sum())
+            self._deep_failed_at = self._clock()
             return False
-        self._deep_known = fit.known
+        # A training that was taken up again knows what it began with.
+        self._deep_known = self._learner.deep_known or fit.known
         self._publish(fit, started)
         return True
 
     def _score_rest(self, until: Callable[[], bool] | None = None) -> bool:
-        """Ask the fine-tuned stages about pictures that are left; False if it was stopped."""
+        """Ask the fine-tuned stages about pictures that are left; False if that gave no version."""
         self._abort = False
         started = self._clock()
         should_stop = until or self._new_work_since(started)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from annotator.scores import PairScores
 from annotator.training.picture_features import Tell
+from annotator.training.records import only_appended
 from hst_core.deep_tier import PAIRS, DeepEvidence, DeepTier, DeepTierConfig
 from hst_core.fast_tier import ExtraSource, FastTier, FastTierScores
 from hst_core.inputs import CachedFeatures
@@ -115,12 +116,13 @@ class Networks:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the networks of a checkpoint."""
-        self._evidence = DeepEvidence.from_state_dict(state)
+        evidence = DeepEvidence.from_state_dict(state)
         self._categories = tuple(int(c) for c in state["categories"])
+        self._evidence = evidence
 
     def _usable(self, category_ids: Sequence[int]) -> DeepEvidence | None:
         """The networks' evidence if categories were only appended since; else they are dropped."""
-        if tuple(category_ids[: len(self._categories)]) != self._categories:
+        if not only_appended(self._categories, category_ids):
             self.drop()
         return self._evidence
 

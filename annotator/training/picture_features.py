@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -135,10 +136,11 @@ class PictureFeatures:
         return image_ids
 
     def row_digest(self, count: int) -> str:
-        """Identifies the order of the first rows: a state is about rows, not about hashes."""
+        """Identifies what the first rows are and their order: a state is about rows, not hashes."""
         if not 0 <= count <= len(self.store):
             return ""
-        return hashlib.sha256("".join(self.store.hashes[:count]).encode()).hexdigest()
+        described = json.dumps(self.store.feature_set.described(), sort_keys=True)
+        return hashlib.sha256("".join([described, *self.store.hashes[:count]]).encode()).hexdigest()
 
     @property
     def note(self) -> str:

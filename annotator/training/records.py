@@ -341,6 +341,16 @@ class Records:
             model_work.set_model_version(connection, version, status="failed")
 
 
+def only_appended(before: Sequence[int], now: Sequence[int]) -> bool:
+    """Whether categories were at most added at the end: then all columns before keep their place.
+
+    Args:
+        before: category ids of the columns as they were.
+        now: as they are.
+    """
+    return tuple(now[: len(before)]) == tuple(before)
+
+
 def _places(
     values: NDArray[np.int64], wanted: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

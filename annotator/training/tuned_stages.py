@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.training.activations import MOST_BYTES, Activations, Parts
+from annotator.training.networks import network_inputs
 from annotator.training.picture_features import PictureFeatures, Tell
+from annotator.training.records import only_appended
 from hst_core.fast_tier import ExtraSource, FastTier, FastTierConfig
 from hst_core.features import StoredMaps
-from hst_core.inputs import CachedFeatures
 from hst_core.neighbours import NeighbourGraph
 from hst_core.tuned_evidence import TunedEvidence, score_files
 from hst_core.tuning import TunedTraining, TuningConfig
@@ -22,6 +24,10 @@ from hst_core.windows import WindowCoordinates
 
 #: Pictures scored before the fit is put in force again: some minutes on two cores.
 SCORED_AT_ONCE = 20_000
+#: Files that could not be opened are tried again after this: a disk may have been taken away.
+MISSING_FILE_RETRY_SECONDS = 300.0
+#: A training is given up when this share of the labels it began with were withdrawn or changed.
+_CHANGED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,14 @@ class _Begun:
     categories: tuple[int, ...]
     known_cells: int
 
+    def serves(self, labels: NDArray[np.int8], category_ids: Sequence[int]) -> bool:
+        """Whether it is worth going on with, with the labels and columns of now."""
+        if not only_appended(self.categories, category_ids):
+            return False
+        taught = self.training.labels
+        changed = (labels[: len(taught), : taught.shape[1]] != taught) & (taught != 0)
+        return int(changed.sum()) <= _CHANGED_SHARE * int(np.count_nonzero(taught))
+
 
 class TunedStages:
     """What the last tuning made, and the one that has begun.
@@ -48,6 +62,7 @@ class TunedStages:
         device: to compute on, as torch names it.
         fast: how the fast tier is fitted that teaches.
         most_bytes: of disk for activations.
+        clock: seconds that only grow.
     """
 
     def __init__(
@@ -58,44 +73,64 @@ class TunedStages:
         device: str,
         fast: FastTierConfig,
         most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._features, self._folder = features, folder
         self._config, self._device, self._fast = config, device, fast
-        self._most_bytes = most_bytes
+        self._most_bytes, self._clock = most_bytes, clock
         self._parts: Parts | None = None
         self._looked = False
         self._evidence: TunedEvidence | None = None
         self._categories: tuple[int, ...] = ()
         self._begun: _Begun | None = None
-        self._given_up: set[int] = set()
+        self._known_cells = 0
+        self._unreadable: set[int] = set()
+        self._missing: set[int] = set()
+        self._missing_at = 0.0
+        self._added = False
         self.note = ""
 
     @property
     def known_cells(self) -> int:
-        """Known cells of the project when the last tuning began, 0 without any."""
-        return self._evidence.known_cells if self._evidence else 0
+        """Known cells of the project when the last tuning began, 0 without any.
+
+        They outlive stages that were of no use, so that the next tuning waits for more labels.
+        """
+        return self._known_cells
 
     def possible(self) -> bool:
         """Whether the backbone of these features has a last stage that can be tuned."""
         return self._cut() is not None
 
+    def forget(self) -> None:
+        """Let go of stages that are of no use; they would only cost time and disk."""
+        self._evidence = None
+
+    def drop(self) -> None:
+        """Let go of them as if there had been none."""
+        self._evidence, self._categories, self._known_cells = None, (), 0
+
     def sources(
         self,
-        inputs: CachedFeatures,
+        graph: NeighbourGraph,
         labels: NDArray[np.int8],
         category_ids: Sequence[int],
     ) -> list[ExtraSource]:
         """What the stages say of every cell, for a fit of the fast tier; empty without any.
 
         Args:
-            inputs: coordinates of all pictures.
+            graph: with the coordinates of all pictures.
             labels: [N, C].
             category_ids: of the columns; stages of categories that went are dropped.
         """
-        if tuple(category_ids[: len(self._categories)]) != self._categories:
-            self._evidence, self._categories = None, ()
-            self.note = "what was fine-tuned was dropped, since categories went or moved"
-        return self._evidence.sources(inputs, labels) if self._evidence else []
+        if not only_appended(self._categories, category_ids):
+            if self._evidence is not None:
+                self.note = "what was fine-tuned was dropped, since categories went or moved"
+            self.drop()
+        self._added = False
+        if self._evidence is None:
+            return []
+        return self._evidence.sources(network_inputs(graph), labels)
 
     def train(
         self,
@@ -123,9 +158,9 @@ class TunedStages:
         parts, known = self._cut(), int(np.count_nonzero(labels))
         if parts is None or (self._begun is None and self.known_cells == known):
             return
+        if self._begun is not None and not self._begun.serves(labels, category_ids):
+            self._begun = None
         begun = self._begun
-        if begun and tuple(category_ids[: len(begun.categories)]) != begun.categories:
-            begun = self._begun = None
         kept = Activations(self._folder, parts, self._device, self._most_bytes)
         if begun is None:
             taught = self._read(kept, labels, paths, tell, should_stop)
@@ -149,7 +184,9 @@ class TunedStages:
             tier, activations, begun.training.labels, begun.known_cells, should_stop
         )
         self._categories, self._begun = begun.categories, None
-        self._given_up.clear()
+        self._known_cells = begun.known_cells
+        self._unreadable.clear()
+        self._missing.clear()
 
     def left(self) -> int:
         """Number of pictures that the stages have not been asked about."""
@@ -171,11 +208,11 @@ class TunedStages:
             most: pictures.
 
         Returns:
-            Whether it was not stopped.
+            Whether a fit pays: it was not stopped, and there is something new since the last one.
         """
         parts, evidence = self._cut(), self._evidence
         if parts is None or evidence is None:
-            return True
+            return False
         hashes = self._features.store.hashes
         rows = {hashes[row]: row for row in self._todo()[:most]}
         images = [(sha256, paths[sha256]) for sha256 in rows if sha256 in paths]
@@ -191,30 +228,38 @@ class TunedStages:
             tell(text, done / max(1, len(images)))
 
         say(0)
-        found = score_files(
+        found, unreadable = score_files(
             evidence.tier, parts.before, parts.input_size, images,
             device=self._device, progress=say, should_stop=ask,
         )  # fmt: skip
         if found:
             at = np.array([rows[sha256] for sha256 in found], dtype=np.intp)
             evidence.add(at, np.stack(list(found.values())))
+            self._added = True
+        self._unreadable |= {rows[sha256] for sha256 in unreadable}
         if not stopped:
-            self._given_up |= {row for sha256, row in rows.items() if sha256 not in found}
-        return not stopped
+            without = {row for sha256, row in rows.items() if sha256 not in found}
+            self._missing |= without - self._unreadable
+            self._missing_at = self._clock()
+        return self._added and not stopped
 
     def state_dict(self) -> dict[str, Any] | None:
         """What `load_state_dict` needs, None without stages."""
-        if self._evidence is None:
+        if not self._known_cells:
             return None
-        return {"categories": list(self._categories), **self._evidence.state_dict()}
+        state = {"categories": list(self._categories), "known_cells": self._known_cells}
+        return state | (self._evidence.state_dict() if self._evidence else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the stages of a checkpoint."""
         parts = self._cut()
         if parts is None:
             raise ValueError("its last stages are of another backbone")
-        self._evidence = TunedEvidence.from_state_dict(state, parts.stage)
+        there = "tier" in state
+        evidence = TunedEvidence.from_state_dict(state, parts.stage) if there else None
         self._categories = tuple(int(c) for c in state["categories"])
+        self._known_cells = int(state["known_cells"])
+        self._evidence = evidence
 
     def _cut(self) -> Parts | None:
         """The backbone in two parts, made when it is first needed."""
@@ -274,5 +319,8 @@ class TunedStages:
         """Rows of pictures to ask about, without those whose files gave nothing."""
         if self._evidence is None:
             return []
+        if self._clock() - self._missing_at >= MISSING_FILE_RETRY_SECONDS:
+            self._missing.clear()
         unscored = self._evidence.unscored(len(self._features)).tolist()
-        return [row for row in unscored if row not in self._given_up]
+        without = self._unreadable | self._missing
+        return [row for row in unscored if row not in without]

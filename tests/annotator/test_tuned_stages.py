@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +17,17 @@ from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 from annotator.training.activations import Activations, Parts
+from annotator.training.deep_sources import DeepSources
 from annotator.training.loop import Worker
+from annotator.training.networks import Networks
 from annotator.training.picture_features import PictureFeatures
 from annotator.training.records import Picture
 from annotator.training.schedule import DeepRule
-from annotator.training.tuned_stages import TunedStages
+from annotator.training.tuned_stages import MISSING_FILE_RETRY_SECONDS, TunedStages
 from annotator.training.worker import run_once
+from hst_core.deep_tier import DeepTierConfig
 from hst_core.fast_tier import FastTierConfig
 from hst_core.features import FEATURE_SETS, FeatureMapStore
-from hst_core.inputs import CachedFeatures
 from hst_core.stopping import Stopped
 from hst_core.tuning import TUNED, TuningConfig
 
@@ -37,22 +41,26 @@ def quiet(message: str, share: float) -> None:
 
 @dataclass
 class Case:
-    """Twelve pictures with features, two categories; the first eight are decided."""
+    """18 pictures with features, two categories; the first eight are decided."""
 
-    workspace: Workspace
     features: PictureFeatures
     paths: dict[str, Path]
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.labels = np.zeros((12, 2), dtype=np.int8)
+        self.labels = np.zeros((18, 2), dtype=np.int8)
         for row, image_hash in enumerate(self.features.store.hashes[:8]):
             number = int(self.paths[image_hash].stem)
             self.labels[row] = [1 if number % 3 == c else -1 for c in range(2)]
 
-    def stages(self, **options: int) -> TunedStages:
-        return TunedStages(
-            self.features, self.workspace.features, QUICK, "cpu", FastTierConfig(), **options
+    def stages(self, state: dict[str, Any] | None = None, **options: int) -> TunedStages:
+        stages = TunedStages(
+            self.features, self.folder, QUICK, "cpu", FastTierConfig(), clock=self.clock, **options
         )
+        if state is not None:
+            stages.load_state_dict(state)
+        return stages
 
     def train(
         self,
@@ -64,73 +72,128 @@ class Case:
         windows = self.features.windows(graph, quiet, lambda: False)
         stages.train(self.labels, (1, 2), self.paths, (graph, windows), tell, should_stop)
 
+    def first_word(self, stages: TunedStages) -> str:
+        """What a training says first, stopped then."""
+        told: list[str] = []
+        with pytest.raises(Stopped):
+            self.train(stages, lambda message, share: told.append(message), lambda: bool(told))
+        return told[0]
+
     def said(self, stages: TunedStages, ids: tuple[int, ...] = (1, 2)) -> list[np.ndarray]:
         graph, _ = self.features.neighbours(quiet, lambda: False)
-        inputs = CachedFeatures(graph.coordinates.numpy())
-        return [source.values for source in stages.sources(inputs, self.labels, ids)]
+        return [source.values for source in stages.sources(graph, self.labels, ids)]
 
     def stored(self) -> FeatureMapStore:
         parts = Parts.of(FEATURE_SETS["fast"])
         assert parts is not None
-        return Activations(self.workspace.features, parts, "cpu").store
+        return Activations(self.folder, parts, "cpu").store
 
 
-@pytest.fixture
-def case(tmp_path: Path) -> Iterator[Case]:
-    draw(tmp_path / "pictures", 12)
-    workspace = Workspace.create(tmp_path / "work", Settings(feature_set="fast", device="cpu"))
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureFeatures]:
+    folder = tmp_path_factory.mktemp("tuned")
+    draw(folder / "pictures", 18)
+    workspace = Workspace.create(folder / "work", Settings(feature_set="fast", device="cpu"))
     features = PictureFeatures(workspace, "cpu")
-    files = sorted((tmp_path / "pictures").glob("*.png"))
-    pictures = [Picture(n, f"{n + 1:064x}", str(file), 0) for n, file in enumerate(files)]
-    features.read(pictures, lambda done, total: None, lambda: False)
-    yield Case(workspace, features, {p.sha256: Path(p.path) for p in pictures})
+    files = sorted((folder / "pictures").glob("*.png"))
+    found = [Picture(n, f"{n + 1:064x}", str(file), 0) for n, file in enumerate(files)]
+    features.read(found, lambda done, total: None, lambda: False)
+    yield features
     features.store.close()
 
 
-def test_activations_are_kept_of_labelled_pictures_only(case: Case) -> None:
-    stages = case.stages()
-    assert not (case.workspace.features / ACTIVATIONS).exists()
-    case.train(stages)
-    assert set(case.stored().hashes) == set(case.features.store.hashes[:8])
-    assert stages.left() == 4
-    assert stages.note == ""
+def paths_of(features: PictureFeatures) -> dict[str, Path]:
+    folder = features.store.folder.parents[2] / "pictures"
+    return {f"{n + 1:064x}": file for n, file in enumerate(sorted(folder.glob("*.png")))}
 
 
-def test_the_other_pictures_are_asked_about_from_their_files(case: Case) -> None:
+@pytest.fixture
+def case(pictures: PictureFeatures, tmp_path: Path) -> Case:
+    return Case(pictures, paths_of(pictures), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def state(pictures: PictureFeatures, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of stages that were trained, for a checkpoint."""
+    case = Case(pictures, paths_of(pictures), tmp_path_factory.mktemp("trained"))
     stages = case.stages()
     case.train(stages)
+    assert set(case.stored().hashes) == set(pictures.store.hashes[:8])  # the labelled ones only
+    assert (stages.note, stages.left(), stages.known_cells) == ("", 10, 16)
+    told: list[str] = []
+    case.train(stages, lambda message, share: told.append(message))
+    assert not told  # nor is it trained again on the same labels
+    found = stages.state_dict()
+    assert found is not None
+    np.testing.assert_allclose(case.said(case.stages(found))[0], case.said(stages)[0], atol=0.02)
+    return found
+
+
+# -- asking about the other pictures
+
+
+def test_the_other_pictures_are_asked_about_from_their_files(
+    case: Case, state: dict[str, Any]
+) -> None:
+    stages = case.stages(state)
     (guessed,) = case.said(stages)
-    missing = case.features.store.hashes[9]
-    paths = {image_hash: p for image_hash, p in case.paths.items() if image_hash != missing}
-    assert stages.score(paths, quiet, lambda: False)
+    assert stages.score(case.paths, quiet, lambda: False)
     assert stages.left() == 0
     (values,) = case.said(stages)
     np.testing.assert_array_equal(values[:8], guessed[:8])
-    assert (values[[8, 10, 11]] != guessed[[8, 10, 11]]).any(axis=1).all()
+    assert (values[8:] != guessed[8:]).any(axis=1).all()
     assert np.isfinite(values).all()
-    assert len(case.stored()) == 8
+    assert not (case.folder / ACTIVATIONS).exists()  # nothing is stored of them
 
 
-def test_asking_stops_when_told_and_keeps_what_it_has(case: Case) -> None:
-    stages = case.stages()
-    case.train(stages)
+def test_asking_stops_when_told_and_the_rest_is_asked_about_later(
+    case: Case, state: dict[str, Any]
+) -> None:
+    stages = case.stages(state)
     assert not stages.score(case.paths, quiet, lambda: True)
-    assert stages.left() < 4
+    assert 0 < stages.left() < 10
+    assert stages.score(case.paths, quiet, lambda: False)
+    assert stages.left() == 0
+
+
+def test_files_that_cannot_be_opened_are_tried_again_after_some_time(
+    case: Case, state: dict[str, Any]
+) -> None:
+    stages = case.stages(state)
+    gone = {image_hash: case.folder / path.name for image_hash, path in case.paths.items()}
+    assert not stages.score(gone, quiet, lambda: False)  # so no fit follows
+    assert stages.left() == 0
+    case.clock.now += MISSING_FILE_RETRY_SECONDS
+    assert stages.left() == 10
+    assert stages.score(case.paths, quiet, lambda: False)
+
+
+def test_pictures_that_cannot_be_read_are_not_tried_again(
+    case: Case, state: dict[str, Any]
+) -> None:
+    stages = case.stages(state)
+    damaged = case.folder / "damaged.png"
+    damaged.write_bytes(b"no picture")
+    hashes = case.features.store.hashes
+    assert stages.score({**case.paths, hashes[9]: damaged}, quiet, lambda: False)
+    case.clock.now += MISSING_FILE_RETRY_SECONDS
+    assert stages.left() == 0
+
+
+# -- training
 
 
 def test_reading_goes_on_where_it_was_stopped(case: Case) -> None:
     told: list[str] = []
-
-    def tell(message: str, share: float) -> None:
-        told.append(message)
-
     with pytest.raises(Stopped):
-        case.train(case.stages(), should_stop=lambda: True)
-    case.train(case.stages(), should_stop=lambda: False)
-    case.labels[8:10] = [1, -1]
-    case.train(case.stages(), tell)
-    assert told[0] == "reading pictures to fine-tune on: 8 of 10"
-    assert "fine-tuning network 2 of 2" in told
+        # The first word comes before anything was read, the second after some pictures.
+        case.train(
+            case.stages(), lambda message, share: told.append(message), lambda: len(told) > 1
+        )
+    read = len(case.stored())
+    assert 0 < read < 8
+    word = case.first_word(case.stages())
+    assert word == f"reading pictures to fine-tune on: {read} of 8"
 
 
 def test_with_little_room_it_learns_from_a_part_and_says_so(case: Case) -> None:
@@ -139,38 +202,100 @@ def test_with_little_room_it_learns_from_a_part_and_says_so(case: Case) -> None:
     case.train(stages)
     assert len(case.stored()) == 5
     assert "5 of 8 labelled pictures" in stages.note
-    assert stages.left() == 7
+    assert stages.left() == 13
 
 
-def test_it_is_not_trained_again_on_the_same_labels(case: Case) -> None:
+@pytest.mark.parametrize(("withdrawn", "anew"), [(0, False), (1, True)])
+def test_a_training_begun_on_labels_that_were_withdrawn_begins_anew(
+    case: Case, withdrawn: int, anew: bool
+) -> None:
     stages, told = case.stages(), []
-    case.train(stages)
-    case.train(stages, lambda message, share: told.append(message))
-    assert not told
+    with pytest.raises(Stopped):
+        case.train(
+            stages,
+            lambda message, share: told.append(message),
+            lambda: any("network 1" in message for message in told),
+        )
+    case.labels[:withdrawn] = 0  # two of sixteen
+    case.labels[9] = [1, -1]
+    assert ("reading pictures" in case.first_word(stages)) is anew
 
 
-def test_stages_of_categories_that_went_are_dropped(case: Case) -> None:
-    stages = case.stages()
-    case.train(stages)
-    assert len(case.said(stages, (1, 2))) == 1
+def test_stages_of_categories_that_went_are_dropped(case: Case, state: dict[str, Any]) -> None:
+    stages = case.stages(state)
+    assert len(case.said(stages, (1, 2, 3))) == 1
     assert case.said(stages, (2, 3)) == []
     assert "dropped" in stages.note
     assert stages.known_cells == 0
 
 
-def test_they_come_back_from_a_checkpoint(case: Case) -> None:
-    stages, restored = case.stages(), case.stages()
-    case.train(stages)
-    state = stages.state_dict()
-    assert state is not None
-    restored.load_state_dict(state)
-    np.testing.assert_allclose(case.said(restored)[0], case.said(stages)[0], atol=0.02)
-    assert (restored.known_cells, restored.left()) == (16, 4)
-
-
 def test_features_of_more_than_one_map_have_no_stage_to_tune() -> None:
     assert Parts.of(FEATURE_SETS["tiny"]) is None
     assert Parts.of(FEATURE_SETS["fast"]) is not None
+
+
+# -- beside networks on frozen features
+
+
+def both(stages: TunedStages, *, with_networks: bool = False) -> DeepSources:
+    return DeepSources(Networks(DeepTierConfig(), "cpu"), stages, with_networks=with_networks)
+
+
+def test_of_stages_that_the_stack_left_out_only_the_number_of_labels_is_kept(
+    case: Case, state: dict[str, Any]
+) -> None:
+    stages = case.stages(state)
+    sources = both(stages)
+    sources.forget_unkept({TUNED, "base"})
+    assert len(case.said(stages)) == 1
+    sources.forget_unkept({"base"})
+    assert (case.said(stages), stages.known_cells, stages.left()) == ([], 16, 0)
+    kept = sources.state_dict()["tuned"]
+    assert kept == {"categories": [1, 2], "known_cells": 16}
+    assert case.stages(kept).known_cells == 16
+
+
+def test_a_checkpoint_whose_stages_are_damaged_leaves_nothing_behind(
+    case: Case, state: dict[str, Any]
+) -> None:
+    first, *others = state["tier"]["networks"]
+    damaged = {name: value for name, value in first.items() if "stage" not in name}
+    sources = both(case.stages())
+    with pytest.raises(RuntimeError):
+        sources.load_state_dict(
+            {"tuned": {**state, "tier": {**state["tier"], "networks": [damaged, *others]}}}
+        )
+    assert (sources.known_cells, sources.state_dict()) == (0, {})
+
+
+class Counted(Networks):
+    """Networks that were trained on some cells; nobody asks what they say."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__(DeepTierConfig(), "cpu")
+        self._cells = cells
+
+    @property
+    def known_cells(self) -> int:
+        return self._cells
+
+    def drop(self) -> None:
+        self._cells = 0
+
+
+def test_old_networks_do_not_hold_back_stages_that_can_be_tuned(case: Case) -> None:
+    assert DeepSources(Counted(900), case.stages(), with_networks=False).known_cells == 0
+
+
+def test_networks_that_were_dropped_are_due_at_once_where_they_are_trained(
+    case: Case, state: dict[str, Any]
+) -> None:
+    for with_networks in (True, False):
+        sources = DeepSources(Counted(900), case.stages(state), with_networks=with_networks)
+        assert sources.known_cells == 16
+        sources.compared_anew()
+        assert (sources.known_cells == 0) is with_networks
+        assert ("networks were dropped" in sources.note) is with_networks
 
 
 # -- in the worker
@@ -193,16 +318,9 @@ def sources(project: Project) -> set[str]:
     return set(ScoreFolder.open(project.workspace.scores / str(project.version())).meta["sources"])
 
 
-def test_a_decision_goes_first_and_the_tuning_goes_on_after_it(project: Project) -> None:
-    clock, told = Clock(), []
-
-    def tell(message: str, share: float) -> None:
-        told.append(message)
-        if message.endswith("network 2 of 2") and len(project.service.jobs(kind="train")) == 0:
-            project.command("train")
-            project.decide([9])
-            clock.now += 1.0
-
+@contextmanager
+def working(project: Project, clock: Clock, tell: Callable[[str, float], None]) -> Iterator[Worker]:
+    """A worker on ``project`` between two steps; its first version is made."""
     with (
         project.workspace.lock("worker"),
         Database.open(project.workspace.database_url) as database,
@@ -216,7 +334,22 @@ def test_a_decision_goes_first_and_the_tuning_goes_on_after_it(project: Project)
         ) as worker,
     ):
         steps(worker)
+        assert project.version() == 1
         clock.now += 30.0
+        yield worker
+
+
+def test_a_decision_goes_first_and_the_tuning_goes_on_after_it(project: Project) -> None:
+    clock, told = Clock(), []
+
+    def tell(message: str, share: float) -> None:
+        told.append(message)
+        if message.endswith("network 2 of 2") and len(project.service.jobs(kind="train")) == 0:
+            project.command("train")
+            project.decide([9])
+            clock.now += 1.0
+
+    with working(project, clock, tell) as worker:
         assert not worker.step()  # interrupted
         assert project.version() == 1
         steps(worker)
@@ -229,6 +362,44 @@ def test_a_decision_goes_first_and_the_tuning_goes_on_after_it(project: Project)
     newest = project.service.status().model_version
     assert newest is not None
     assert newest.kind == "deep"
+
+
+def test_a_decision_in_the_fit_after_the_tuning_does_not_begin_it_anew(project: Project) -> None:
+    clock, told = Clock(), []
+
+    def tell(message: str, share: float) -> None:
+        told.append(message)
+        if "asking the fine-tuned networks about labelled" in message:
+            project.decide([9])
+            clock.now += 1.0
+
+    with working(project, clock, tell) as worker:
+        assert not worker.step()
+        assert any("labelled pictures" in message for message in told)
+        assert project.version() == 1
+        told.clear()
+        clock.now += 30.0
+        steps(worker)
+    assert TUNED in sources(project)
+    assert not any("fine-tuning" in message for message in told)
+
+
+def test_a_disk_that_cannot_be_written_is_told_and_tried_again_later(project: Project) -> None:
+    clock, told = Clock(), []
+    in_the_way = project.workspace.features / ACTIVATIONS
+    in_the_way.write_text("a file where the folder should be")
+    with working(project, clock, lambda message, share: told.append(message)) as worker:
+        steps(worker)
+        clock.now += 30.0
+        assert steps(worker) == 0
+        details = project.job().config
+        assert "the deep tier was not trained" in details["note"]
+        assert ACTIVATIONS in details["note"]
+        in_the_way.unlink()
+        told.clear()
+        clock.now += 600.0
+        steps(worker)
+    assert any("fine-tuning network 2" in message for message in told)
 
 
 def test_one_run_in_the_foreground_tunes_and_the_next_process_still_hears_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -384,7 +385,7 @@ def test_the_next_process_starts_from_the_checkpoint(project: Project) -> None:
     assert run_once(project.workspace).note == ""
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "gone"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "gone", "in its last stages"])
 def test_an_unusable_checkpoint_means_a_fit_from_scratch(project: Project, damage: str) -> None:
     run_once(project.workspace)
     path = project.workspace.models / "1.pt"
@@ -392,6 +393,9 @@ def test_an_unusable_checkpoint_means_a_fit_from_scratch(project: Project, damag
         path.write_bytes(path.read_bytes()[:1000])
     elif damage == "foreign":
         path.write_text("hello")
+    elif damage == "in its last stages":
+        saved = checkpoint.load(path)
+        checkpoint.save(path, replace(saved, tiers={**saved.tiers, "tuned": {"categories": []}}))
     else:
         path.unlink()
     report = run_once(project.workspace)
@@ -408,6 +412,25 @@ def test_features_computed_anew_mean_a_fit_from_scratch(project: Project) -> Non
     report = run_once(project.workspace)
     assert report.version == 2
     assert "fitted from scratch" in report.note
+
+
+def test_features_of_an_older_version_that_were_removed_lead_to_a_new_model(
+    project: Project,
+) -> None:
+    before = FeatureSet("tiny", (FeatureBlock("tiny", 64, "mean", 128),))
+    FeatureStore.open(project.workspace.features / "tiny", before).close()
+    run_once(project.workspace)
+    shutil.rmtree(project.workspace.features / "tiny")
+    with (
+        project.workspace.lock("worker"),
+        Database.open(project.workspace.database_url) as database,
+        Worker(project.workspace, database) as worker,
+    ):
+        steps(worker)
+        assert project.version() == 2
+        looks(project, 1)
+        assert not worker.step()  # nothing further is due
+        assert isinstance(looks(project, 1), AttentionMap)
 
 
 def test_a_version_whose_scores_are_damaged_is_given_up(project: Project) -> None:

@@ -1,6 +1,7 @@
 """A last stage of the backbone that learns, with the fast tier as its teacher (reference §11).
 
-Fine-tuned on a few thousand labels alone, a stage memorises them. So it starts as the base, reads
+Fine-tuned on a few thousand labels alone, a stage memorises them. So it starts as the base (nearly:
+activations are of squares, also where features keep the proportions of pictures), reads
 cut-outs of its pictures, and learns the unknown cells too: from what a fast tier says of them that
 has seen the same labels as itself. Every network leaves out a fold of the pictures and speaks
 about those, whose labels have then not reached it in any way; what all of them say on average
@@ -79,7 +80,7 @@ class TuningConfig:
 
 
 class TunedNetwork(nn.Module):
-    """A last stage, the space of the fast tier, and a linear classifier; starts as the base.
+    """A last stage, the space of the fast tier, and a linear classifier; starts nearly as the base.
 
     Args:
         stage: learns; not shared.

@@ -112,21 +112,57 @@ def case(pictures: PictureFeatures, tmp_path: Path) -> Case:
     return Case(pictures, paths_of(pictures), tmp_path)
 
 
+@dataclass
+class Trained:
+    """What a training of eight pictures left.
+
+    Attributes:
+        state: for a checkpoint.
+        values: what the stages say.
+        stored: pictures whose activations are stored.
+        facts: the note, the pictures left to ask about, and the known cells.
+        told_again: what a second training on the same labels said.
+    """
+
+    state: dict[str, Any]
+    values: np.ndarray
+    stored: set[str]
+    facts: tuple[str, int, int]
+    told_again: list[str]
+
+
 @pytest.fixture(scope="module")
-def state(pictures: PictureFeatures, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Of stages that were trained, for a checkpoint."""
+def trained(pictures: PictureFeatures, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     case = Case(pictures, paths_of(pictures), tmp_path_factory.mktemp("trained"))
-    stages = case.stages()
+    stages, told = case.stages(), []
+    assert not list(case.folder.iterdir())
     case.train(stages)
-    assert set(case.stored().hashes) == set(pictures.store.hashes[:8])  # the labelled ones only
-    assert (stages.note, stages.left(), stages.known_cells) == ("", 10, 16)
-    told: list[str] = []
+    state, (values,) = stages.state_dict(), case.said(stages)
+    assert state is not None
+    facts = stages.note, stages.left(), stages.known_cells
+    stored = set(case.stored().hashes)
     case.train(stages, lambda message, share: told.append(message))
-    assert not told  # nor is it trained again on the same labels
-    found = stages.state_dict()
-    assert found is not None
-    np.testing.assert_allclose(case.said(case.stages(found))[0], case.said(stages)[0], atol=0.02)
-    return found
+    return Trained(state, values, stored, facts, told)
+
+
+@pytest.fixture
+def state(trained: Trained) -> dict[str, Any]:
+    return trained.state
+
+
+def test_activations_are_kept_of_labelled_pictures_only(case: Case, trained: Trained) -> None:
+    assert trained.stored == set(case.features.store.hashes[:8])
+    assert trained.facts == ("", 10, 16)
+
+
+def test_it_is_not_trained_again_on_the_same_labels(trained: Trained) -> None:
+    assert trained.told_again == []
+
+
+def test_they_come_back_from_a_checkpoint(case: Case, trained: Trained) -> None:
+    stages = case.stages(trained.state)
+    np.testing.assert_allclose(case.said(stages)[0], trained.values, atol=0.02)
+    assert (stages.note, stages.left(), stages.known_cells) == trained.facts
 
 
 # -- asking about the other pictures

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,19 @@ from annotator.scores import ScoreFolder
 from annotator.service import AnnotationService
 from annotator.settings import Settings, Workspace
 from annotator.training.activations import Activations, Parts
-from annotator.training.deep_sources import DeepSources
+from annotator.training.deep_sources import DeepSources, Known
 from annotator.training.loop import Worker
-from annotator.training.networks import Networks
-from annotator.training.picture_features import PictureFeatures
+from annotator.training.networks import Networks, OnEpoch
+from annotator.training.picture_features import PictureFeatures, Tell
 from annotator.training.records import Picture
 from annotator.training.schedule import DeepRule
 from annotator.training.tuned_stages import MISSING_FILE_RETRY_SECONDS, TunedStages
 from annotator.training.worker import run_once
 from hst_core.deep_tier import DeepTierConfig
-from hst_core.fast_tier import FastTierConfig
+from hst_core.fast_tier import FastTier, FastTierConfig, FastTierScores
 from hst_core.features import FEATURE_SETS, FeatureMapStore
-from hst_core.stopping import Stopped
+from hst_core.neighbours import NeighbourGraph
+from hst_core.stopping import Stopped, check_stop
 from hst_core.tuning import TUNED, TuningConfig
 
 QUICK = TuningConfig(epochs=1, batch_size=4)
@@ -317,6 +318,41 @@ class Counted(Networks):
 
     def drop(self) -> None:
         self._cells = 0
+
+    def train(
+        self,
+        graph: NeighbourGraph,
+        labels: np.ndarray,
+        category_ids: Sequence[int],
+        fast: tuple[FastTier, FastTierScores],
+        tell: Tell,
+        should_stop: Callable[[], bool],
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        tell("training networks", 0.0)
+        check_stop(should_stop)
+        self._cells = int(np.count_nonzero(labels))
+
+
+def test_networks_whose_training_was_stopped_come_before_further_tuning(
+    case: Case, state: dict[str, Any]
+) -> None:
+    graph, _ = case.features.neighbours(quiet, lambda: False)
+    tier = FastTier.fit(None, case.labels, neighbours=graph)
+    sources, told = DeepSources(Counted(0), case.stages(), with_networks=True), []
+    sources.load_state_dict({"tuned": state})
+
+    def train(stop: bool) -> None:
+        known = Known(case.labels, (1, 2), (tier, tier.scores()), graph, None, case.paths)
+        sources.train(known, lambda message, share: told.append(message), lambda: stop, None)
+
+    for stop in (True, False):
+        case.labels[8 + stop] = [1, -1]  # more labels than the stages were tuned on
+        assert sources.known_cells == 0
+        with pytest.raises(Stopped) if stop else nullcontext():
+            train(stop)
+    assert told == ["training networks"] * 2
+    assert sources.known_cells == 16
 
 
 def test_old_networks_do_not_hold_back_stages_that_can_be_tuned(case: Case) -> None:

@@ -203,10 +203,7 @@ class RowStore:
             digests = bytes.fromhex("".join(fresh))
             _write_at(self._index_file, start * _HASH_BYTES, digests)
         except OSError as error:
-            raise FeatureStoreError(
-                f"features cannot be written to {self.folder} ({error}); free some space and start "
-                "again: what was stored before is intact"
-            ) from error
+            raise self._not_written(error) from error
         for image_hash in fresh:
             self._remember(image_hash)
 
@@ -217,8 +214,11 @@ class RowStore:
         self._acquire()
         self.unreadable[image_hash] = reason
         line = json.dumps({"hash": image_hash, "reason": reason}) + "\n"
-        with self._unreadable_file.open("a", encoding="utf-8") as file:
-            file.write(line)
+        try:
+            with self._unreadable_file.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise self._not_written(error) from error
 
     def close(self) -> None:
         """Give up the right to write; reading stays possible."""
@@ -261,6 +261,12 @@ class RowStore:
     @property
     def _unreadable_file(self) -> Path:
         return self.folder / "unreadable.jsonl"
+
+    def _not_written(self, error: OSError) -> FeatureStoreError:
+        return FeatureStoreError(
+            f"features cannot be written to {self.folder} ({error}); free some space and start "
+            "again: what was stored before is intact"
+        )
 
     def _remember(self, image_hash: str) -> None:
         self._row_of[image_hash] = len(self._hashes)
@@ -305,7 +311,10 @@ class RowStore:
         """Become the writer, and take in what a former one has left."""
         if self._lock is not None:
             return
-        lock = (self.folder / "lock").open("a+b")
+        try:
+            lock = (self.folder / "lock").open("a+b")
+        except OSError as error:
+            raise self._not_written(error) from error
         if not try_lock(lock):
             lock.close()
             raise FeatureStoreError(

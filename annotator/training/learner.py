@@ -276,7 +276,7 @@ class Learner:
                 return f"the checkpoint is of {saved.feature_set} features: fitted from scratch"
             count = int(saved.config.get("images", -1))
             if saved.config.get("rows") != self.features.row_digest(count):
-                return "the features were computed anew: fitted from scratch"
+                return "the features are no longer those of the checkpoint: fitted from scratch"
             previous = FastTier.from_state_dict(saved.tiers["fast"])
             self._deep.load_state_dict(saved.tiers)
         # torch has a RuntimeError for tensors of another shape or name.

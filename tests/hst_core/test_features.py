@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,21 @@ def test_a_broken_description_is_reported(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text("{")
     with pytest.raises(FeatureStoreError, match=r"not readable .*remove the folder"):
         FeatureStore.open(tmp_path, SMALL)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(FeatureStoreError, match=r"cannot be kept in .*taken"):
+        FeatureStore.open(tmp_path / "taken", SMALL)
+
+
+def test_a_folder_that_is_no_longer_there_is_named(tmp_path: Path) -> None:
+    store = FeatureStore.open(tmp_path / "store", SMALL)
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(FeatureStoreError, match=r"cannot be written to .*store"):
+        store.append([fake_hash(0)], fake_rows(0, 1))
+    with pytest.raises(FeatureStoreError, match=r"cannot be written to .*store"):
+        store.report_unreadable(fake_hash(0), "no picture")
 
 
 def test_a_second_writer_is_refused_and_reading_goes_on(tmp_path: Path) -> None:

@@ -224,9 +224,11 @@ def run_server(
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
         if threading.current_thread() is threading.main_thread():
-            # Also when asked to end by a signal, the trainer is stopped and files are removed.
-            stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            # Also when asked to end by a signal, the trainer is stopped and files are removed. The
+            # shell lets its background jobs ignore Ctrl-C; uvicorn hears it all the same.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                stack.callback(signal.signal, number, signal.getsignal(number))
+                signal.signal(number, signal.default_int_handler)
         _Server(app, started).run(sockets=[listener])
 
 

@@ -382,9 +382,12 @@ def test_a_second_server_is_told_who_serves_and_where(made: Cli) -> None:
 def server(made: Cli) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A real server on the workspace, and its address."""
     command = [sys.executable, "-m", "annotator", "serve", "-w", "ws", "--port", "0"]
+    # As a shell starts its background jobs, which ignore Ctrl-C.
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
     process = subprocess.Popen(
         command, cwd=made.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, heard)
     with process:
         try:
             assert process.stdout is not None

@@ -39,10 +39,11 @@ from torch.nn import functional
 from hst_core.cst import spherical_kmeans
 from hst_core.datasets import mask_labels, read_label_csv
 from hst_core.fast_tier import ExtraSource, FastTier, FastTierConfig
-from hst_core.features import FeatureBlock, FeatureSet, feature_maps, load_backbones
+from hst_core.features import FEATURE_SETS, FeatureBlock, FeatureSet, feature_maps, load_backbones
 from hst_core.linear import LinearBase, LinearConfig, LogisticProblem, minimise
 from hst_core.metrics import completion_metrics
 from hst_core.neighbours import NeighbourGraph, NeighbourTransfer
+from hst_core.pooling import pool_windows
 from hst_core.stacking import assign_folds
 from hst_core.word_vectors import word_vectors
 
@@ -72,17 +73,16 @@ class Vectors:
 
 def window_vectors(found: Tensor) -> Tensor:
     """Average a map [channels, rows, columns] over the whole and 34 windows, [35, channels]."""
-    parts = [found.mean((1, 2))]
-    for half, count in ((True, 3), (False, 5)):
-        down, across = (_bands(int(side), half, count) for side in found.shape[1:])
-        parts += [found[:, a, b].mean((1, 2)) for a in down for b in across]
-    return torch.stack(parts)
+    down, across = (_thirds(int(side)) for side in found.shape[1:])
+    thirds = [found[:, a, b].mean((1, 2)) for a in down for b in across]
+    whole, halves = found.mean((1, 2)), pool_windows(found[None], "mean", 3)[0]
+    return torch.cat([whole[None], halves, torch.stack(thirds)])
 
 
-def _bands(side: int, half: bool, count: int) -> list[slice]:
-    """Spread windows of half of ``side`` locations, or of a third, from edge to edge."""
-    width = (side + 1) // 2 if half else min(side, max(3, side // 3))
-    at = np.linspace(0, side - width, count).round().astype(int).tolist()
+def _thirds(side: int) -> list[slice]:
+    """Spread five windows of a third of ``side`` locations from edge to edge."""
+    width = min(side, max(3, side // 3))
+    at = np.linspace(0, side - width, 5).round().astype(int).tolist()
     return [slice(start, start + width) for start in at]
 
 
@@ -404,7 +404,7 @@ def views_of(options: argparse.Namespace) -> list[View]:
     first = options.sizes[0]
     views = [View(size) for size in options.sizes]
     views += [View(first, flip=True)] if options.flip else []
-    views += [View(first, step=32)] if options.in_proportion else []
+    views += [View(first, step=FEATURE_SETS["balanced"].step)] if options.in_proportion else []
     return views
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,6 @@ class TunedStages:
         self._features, self._folder = features, folder
         self._config, self._device, self._fast = config, device, fast
         self._most_bytes, self._clock = most_bytes, clock
-        self._parts: Parts | None = None
-        self._looked = False
         self._evidence: TunedEvidence | None = None
         self._categories: tuple[int, ...] = ()
         self._begun: _Begun | None = None
@@ -100,7 +99,7 @@ class TunedStages:
 
     def possible(self) -> bool:
         """Whether the backbone of these features has a last stage that can be tuned."""
-        return self._cut() is not None
+        return self._parts is not None
 
     def forget(self) -> None:
         """Let go of stages that are of no use; they would only cost time and disk."""
@@ -155,7 +154,7 @@ class TunedStages:
             Stopped: if ``should_stop`` says so; the next call goes on from there.
             FeatureStoreError: if activations cannot be written.
         """
-        parts, known = self._cut(), int(np.count_nonzero(labels))
+        parts, known = self._parts, int(np.count_nonzero(labels))
         if parts is None or (self._begun is None and self.known_cells == known):
             return
         if self._begun is not None and not self._begun.serves(labels, category_ids):
@@ -210,7 +209,7 @@ class TunedStages:
         Returns:
             Whether a fit pays: it was not stopped, and there is something new since the last one.
         """
-        parts, evidence = self._cut(), self._evidence
+        parts, evidence = self._parts, self._evidence
         if parts is None or evidence is None:
             return False
         hashes = self._features.store.hashes
@@ -252,7 +251,7 @@ class TunedStages:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the stages of a checkpoint."""
-        parts = self._cut()
+        parts = self._parts
         if parts is None:
             raise ValueError("its last stages are of another backbone")
         there = "tier" in state
@@ -261,11 +260,10 @@ class TunedStages:
         self._known_cells = int(state["known_cells"])
         self._evidence = evidence
 
-    def _cut(self) -> Parts | None:
+    @cached_property
+    def _parts(self) -> Parts | None:
         """The backbone in two parts, made when it is first needed."""
-        if not self._looked:
-            self._parts, self._looked = Parts.of(self._features.store.feature_set), True
-        return self._parts
+        return Parts.of(self._features.store.feature_set)
 
     def _read(
         self,
